@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that an engine may reach: pin, account, map, sync, unmap, unpin.
+ *
+ * What holds for a struct zcdma_mem:
+ *
+ * - Byte 0 of the mem is byte "offset" of pages[0]. "start" and "len" below
+ *   count from byte 0 of the mem, in bytes; start + len never exceeds what was
+ *   pinned. An op is at most ZCDMA_MAX_LEN long, so nothing here overflows.
+ *
+ * - Mapping never synchronizes (DMA_ATTR_SKIP_CPU_SYNC): it only makes
+ *   addresses. The synchronization is explicit, right after mapping and right
+ *   before unmapping. One reason is that users may well have two ops in flight
+ *   on the same cache line, which is fine with the engine and with us, but
+ *   looks like a forbidden double mapping where mapping means "now it is the
+ *   device's".
+ *
+ * - On a machine whose engine does not see the CPU's caches, no cache line is
+ *   both inside a mapped target and outside of it: copy.c leaves the edges to
+ *   the CPU. Synchronizing such a line for the CPU would throw away what other
+ *   threads wrote next to the target, or the engine's bytes.
+ *
+ * - What the CPU moves itself (zcdma_mem_copy(), zcdma_mem_fill()) it moves
+ *   after the unmapping: a bounce buffer is copied back then, over anything
+ *   that was written before.
+ *
+ * Pages are charged to the user's locked_vm, as io_uring and iommufd do, and not
+ * to the mm: it survives fork, exec and passing the file on, and more processes do
+ * not give a user more.
+ */
+#include <linux/capability.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include "zcdma.h"
+
+/* How many pages to pin between two looks at pending signals. */
+#define PIN_BATCH	1024U
+
+/* Pages that @len bytes at @addr touch. The caller has checked that they do not wrap. */
+unsigned long zcdma_mem_span(u64 addr, u64 len)
+{
+	return (offset_in_page(addr) + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+/**
+ * zcdma_charge() - charge pages to a user's RLIMIT_MEMLOCK
+ * @user: who; the caller holds a reference until zcdma_uncharge().
+ * @pages: how many.
+ *
+ * Return: 0, or -ENOMEM when that is over the calling process's limit and it
+ * lacks CAP_IPC_LOCK.
+ */
+int zcdma_charge(struct user_struct *user, unsigned long pages)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+	if (atomic_long_add_return(pages, &user->locked_vm) <= limit || capable(CAP_IPC_LOCK))
+		return 0;
+	atomic_long_sub(pages, &user->locked_vm);
+	return -ENOMEM;
+}
+
+void zcdma_uncharge(struct user_struct *user, unsigned long pages)
+{
+	atomic_long_sub(pages, &user->locked_vm);
+}
+
+/* Our error for what pinning says: an address that is no memory is EFAULT, whatever kind. */
+static int pin_error(long got)
+{
+	return got == -ENOMEM || got == -EINTR ? got : -EFAULT;
+}
+
+static int pin_all(struct zcdma_mem *mem, unsigned long addr, unsigned int nr)
+{
+	unsigned int flags = mem->dir == DMA_FROM_DEVICE ? FOLL_WRITE : 0;
+
+	while (mem->nr_pages < nr) {
+		long got = pin_user_pages_fast(addr + mem->nr_pages * PAGE_SIZE,
+					       min(nr - mem->nr_pages, PIN_BATCH), flags,
+					       mem->pages + mem->nr_pages);
+
+		if (got <= 0)
+			return pin_error(got);
+		mem->nr_pages += got;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * zcdma_mem_pin() - pin user pages of the calling process
+ * @mem: zeroed; on success to be given to zcdma_mem_release().
+ * @addr: user address.
+ * @len: in bytes, 1 to ZCDMA_MAX_LEN; @addr + @len does not wrap.
+ * @dir: DMA_TO_DEVICE to read them, DMA_FROM_DEVICE to write them.
+ *
+ * May sleep, for as long as a page fault takes. The pages are pinned for one
+ * transfer, as for direct I/O, so no FOLL_LONGTERM: they may be those of a file.
+ *
+ * Return: 0, -EFAULT, -ENOMEM, or -EINTR when the process is being killed.
+ */
+int zcdma_mem_pin(struct zcdma_mem *mem, u64 addr, size_t len, enum dma_data_direction dir)
+{
+	unsigned int nr = zcdma_mem_span(addr, len);
+	int err;
+
+	if (addr != (unsigned long)addr)
+		return -EFAULT;
+	mem->dir = dir;
+	mem->pinned = true;
+	mem->offset = offset_in_page(addr);
+	mem->pages = mem->inline_pages;
+	if (nr > ZCDMA_INLINE) {
+		mem->pages = kvmalloc_array(nr, sizeof(*mem->pages), GFP_KERNEL_ACCOUNT);
+		if (!mem->pages)
+			return -ENOMEM;
+	}
+	err = pin_all(mem, addr & PAGE_MASK, nr);
+	if (err)
+		zcdma_mem_release(mem, false);
+	return err;
+}
+
+/**
+ * zcdma_mem_pattern() - a page of our own, full of one byte, as a source
+ * @mem: zeroed; on success to be given to zcdma_mem_release().
+ * @byte: the byte.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int zcdma_mem_pattern(struct zcdma_mem *mem, u8 byte)
+{
+	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT);
+
+	if (!page)
+		return -ENOMEM;
+	memset(page_address(page), byte, PAGE_SIZE);
+	mem->dir = DMA_TO_DEVICE;
+	mem->pages = mem->inline_pages;
+	mem->pages[0] = page;
+	mem->nr_pages = 1;
+	return 0;
+}
+
+/**
+ * zcdma_mem_release() - unpin (or free) the pages
+ * @mem: not mapped.
+ * @written: an engine or a CPU may have written to them.
+ *
+ * May sleep: pages of a file are locked to be marked dirty.
+ */
+void zcdma_mem_release(struct zcdma_mem *mem, bool written)
+{
+	if (mem->pinned)
+		unpin_user_pages_dirty_lock(mem->pages, mem->nr_pages,
+					    written && mem->dir == DMA_FROM_DEVICE);
+	else if (mem->nr_pages)
+		__free_page(mem->pages[0]);
+	if (mem->pages != mem->inline_pages)
+		kvfree(mem->pages);
+	mem->pages = NULL;
+	mem->nr_pages = 0;
+	mem->pinned = false;
+}
+
+/* The segments of @len bytes from byte @start of the mem. */
+static int build_sg(struct zcdma_mem *mem, size_t max_seg, size_t start, size_t len)
+{
+	size_t first = mem->offset + start;
+	struct page **pages = mem->pages + (first >> PAGE_SHIFT);
+	unsigned int nr = zcdma_mem_span(first, len);
+	unsigned int i, offset = offset_in_page(first);
+
+	if (nr > ZCDMA_INLINE)
+		return sg_alloc_table_from_pages_segment(&mem->sgt, pages, nr, offset, len,
+							 max_seg, GFP_KERNEL_ACCOUNT);
+	sg_init_table(mem->inline_sg, nr);
+	for (i = 0; i < nr; i++) {
+		unsigned int part = min_t(size_t, len, PAGE_SIZE - offset);
+
+		sg_set_page(&mem->inline_sg[i], pages[i], part, offset);
+		len -= part;
+		offset = 0;
+	}
+	mem->sgt.sgl = mem->inline_sg;
+	mem->sgt.orig_nents = nr;
+	return 0;
+}
+
+static void free_sg(struct zcdma_mem *mem)
+{
+	if (mem->sgt.sgl == mem->inline_sg)
+		memset(&mem->sgt, 0, sizeof(mem->sgt));
+	else
+		sg_free_table(&mem->sgt);
+}
+
+/**
+ * zcdma_mem_map() - give a part of the memory to a channel's device
+ * @mem: pinned, not mapped.
+ * @chan: its lease must hold until zcdma_mem_unmap().
+ * @start: first byte, counted from byte 0 of the mem.
+ * @len: in bytes, not 0.
+ *
+ * May sleep.
+ *
+ * Return: 0 or -errno; -ENOMEM and -EIO may mean that addresses or bounce
+ * buffers are short just now.
+ */
+int zcdma_mem_map(struct zcdma_mem *mem, struct zcdma_chan *chan, size_t start, size_t len)
+{
+	int err = build_sg(mem, chan->max_seg, start, len);
+
+	if (err)
+		return err;
+	err = dma_map_sgtable(chan->dev, &mem->sgt, mem->dir, DMA_ATTR_SKIP_CPU_SYNC);
+	if (err) {
+		free_sg(mem);
+		return err;
+	}
+	dma_sync_sgtable_for_device(chan->dev, &mem->sgt, mem->dir);
+	return 0;
+}
+
+/**
+ * zcdma_mem_unmap() - take it back
+ * @mem: mapped; the engine can no longer touch it.
+ * @chan: as for zcdma_mem_map().
+ */
+void zcdma_mem_unmap(struct zcdma_mem *mem, struct zcdma_chan *chan)
+{
+	dma_sync_sgtable_for_cpu(chan->dev, &mem->sgt, mem->dir);
+	dma_unmap_sgtable(chan->dev, &mem->sgt, mem->dir, DMA_ATTR_SKIP_CPU_SYNC);
+	free_sg(mem);
+}
+
+/* Bytes from byte @at of the mem to the end of its page. */
+static size_t room_in_page(const struct zcdma_mem *mem, size_t at)
+{
+	return PAGE_SIZE - offset_in_page(mem->offset + at);
+}
+
+static void *map_byte(struct zcdma_mem *mem, size_t at)
+{
+	size_t first = mem->offset + at;
+
+	return kmap_local_page(mem->pages[first >> PAGE_SHIFT]) + offset_in_page(first);
+}
+
+/* The page's other mappings (user space's) must see what the CPU wrote through ours. */
+static void unmap_written(struct zcdma_mem *mem, size_t at, void *addr)
+{
+	flush_dcache_page(mem->pages[(mem->offset + at) >> PAGE_SHIFT]);
+	kunmap_local(addr);
+}
+
+/**
+ * zcdma_mem_copy() - move bytes by CPU
+ * @dst: target, not mapped for DMA.
+ * @src: source.
+ * @start: first byte in both.
+ * @len: in bytes.
+ */
+void zcdma_mem_copy(struct zcdma_mem *dst, struct zcdma_mem *src, size_t start, size_t len)
+{
+	while (len) {
+		size_t part = min3(len, room_in_page(dst, start), room_in_page(src, start));
+		void *from = map_byte(src, start);
+		void *to = map_byte(dst, start);
+
+		memcpy(to, from, part);
+		unmap_written(dst, start, to);
+		kunmap_local(from);
+		start += part;
+		len -= part;
+		cond_resched();
+	}
+}
+
+/**
+ * zcdma_mem_fill() - fill bytes by CPU
+ * @dst: target, not mapped for DMA.
+ * @byte: with what.
+ * @start: first byte.
+ * @len: in bytes.
+ */
+void zcdma_mem_fill(struct zcdma_mem *dst, u8 byte, size_t start, size_t len)
+{
+	while (len) {
+		size_t part = min(len, room_in_page(dst, start));
+		void *to = map_byte(dst, start);
+
+		memset(to, byte, part);
+		unmap_written(dst, start, to);
+		start += part;
+		len -= part;
+		cond_resched();
+	}
+}

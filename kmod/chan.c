@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels: lease, share, give back, lose.
+ *
+ * A channel is leased when the first session wants it and given back when the
+ * last one leaves. In between it is in the registry. Where the engine cannot be
+ * stopped, the last one leaves it there until the engine is through with what
+ * it has, and whoever comes meanwhile finds it as if it had never been idle.
+ *
+ * A provider can be unbound from its device at any time; the reference on its
+ * module does not prevent that. So we listen on the buses of the providers we
+ * lease from. When our notifier returns, nothing of ours is at the engine or
+ * mapped for it, and the channel is given back.
+ */
+#include <linux/dma-map-ops.h>
+#include <linux/capability.h>
+#include <linux/slab.h>
+#include "zcdma.h"
+
+/* Protects the next three, and who is attached to what. */
+DEFINE_MUTEX(zcdma_registry);
+static LIST_HEAD(leased);
+static LIST_HEAD(watched_buses);
+static bool closing_down;
+
+struct watched_bus {
+	struct list_head node;
+	struct bus_type *bus;
+	struct notifier_block nb;
+};
+
+/* ---- the lease ---- */
+
+static void chan_free(struct rcu_head *rcu)
+{
+	struct zcdma_chan *chan = container_of(rcu, struct zcdma_chan, rcu);
+
+	zcdma_window_free(chan);
+	kfree(chan);
+}
+
+static void chan_destroy(struct kref *ref)
+{
+	struct zcdma_chan *chan = container_of(ref, struct zcdma_chan, ref);
+
+	put_device(chan->provider);
+	put_device(chan->dev);
+	call_rcu(&chan->rcu, chan_free);
+}
+
+void zcdma_chan_put(struct zcdma_chan *chan)
+{
+	kref_put(&chan->ref, chan_destroy);
+}
+
+/* Given back to the kernel; sessions may still hold the struct. Under zcdma_registry. */
+static void retire(struct zcdma_chan *chan)
+{
+	list_del(&chan->node);
+	zcdma_chan_shut(chan);
+	zcdma_chan_put(chan);
+}
+
+static bool may_close(struct zcdma_chan *chan)
+{
+	return zcdma_chan_idle(chan) || READ_ONCE(closing_down);
+}
+
+/* The last session left an engine that cannot be stopped. */
+static void close_work(struct work_struct *work)
+{
+	struct zcdma_chan *chan = container_of(work, struct zcdma_chan, close);
+
+	wait_event_timeout(chan->idle, may_close(chan),
+			   msecs_to_jiffies(ZCDMA_MAX_DEADLINE_MS));
+	mutex_lock(&zcdma_registry);
+	if (!chan->sessions && chan->state != ZCDMA_CHAN_GONE)
+		retire(chan);
+	mutex_unlock(&zcdma_registry);
+	zcdma_chan_put(chan);
+}
+
+static void close_when_idle(struct zcdma_chan *chan)
+{
+	kref_get(&chan->ref);
+	if (!queue_work(zcdma_wq, &chan->close))
+		zcdma_chan_put(chan);
+}
+
+static void learn(struct zcdma_chan *chan)
+{
+	struct zcdma_facts facts;
+
+	zcdma_chan_facts(chan->dma, &facts);
+	chan->caps = facts.caps;
+	chan->done_flags = facts.caps & ZCDMA_CAP_HARDWARE ? ZCDMA_DONE_HARDWARE : ZCDMA_DONE_CPU;
+	if (facts.reports)
+		chan->done_flags |= ZCDMA_DONE_REPORTED;
+	/*
+	 * The providers without terminate are the old ones of async_tx, with
+	 * locks around the callback that prep may want, and idxd, whose prep
+	 * sleeps.
+	 */
+	chan->inline_refill = facts.caps & ZCDMA_CAP_TERMINATE;
+	chan->copy_align = facts.copy_align;
+	chan->fill_align = facts.fill_align;
+	chan->line = facts.caps & ZCDMA_CAP_COHERENT ? 1 : dma_get_cache_alignment();
+	chan->max_seg = min_t(size_t, dma_get_max_seg_size(chan->dev),
+			      dma_max_mapping_size(chan->dev));
+	chan->boundary = dma_get_seg_boundary(chan->dev);
+	chan->max_piece = chan->max_seg;
+	/* A segment is whole pages; a device that takes less gets smaller pieces of it. */
+	chan->max_seg = max_t(size_t, round_down(chan->max_seg, PAGE_SIZE), PAGE_SIZE);
+}
+
+static struct zcdma_chan *chan_create(struct dma_chan *dma)
+{
+	struct zcdma_chan *chan = kzalloc(sizeof(*chan), GFP_KERNEL);
+
+	if (!chan)
+		return NULL;
+	if (zcdma_window_init(chan)) {
+		kfree(chan);
+		return NULL;
+	}
+	kref_init(&chan->ref);
+	INIT_LIST_HEAD(&chan->lanes);
+	INIT_WORK(&chan->close, close_work);
+	chan->dma = dma;
+	chan->dev = get_device(dmaengine_get_dma_device(dma));
+	chan->provider = get_device(dma->device->dev);
+	learn(chan);
+	return chan;
+}
+
+static bool is_this(struct dma_chan *dma, void *arg)
+{
+	return dma == arg;
+}
+
+/* Take one that was free a moment ago. Under zcdma_registry. */
+static struct zcdma_chan *lease(struct dma_chan *wanted)
+{
+	struct zcdma_chan *chan;
+	struct dma_chan *dma;
+	dma_cap_mask_t mask;
+
+	dma_cap_zero(mask);
+	dma_cap_set(DMA_MEMCPY, mask);
+	dma = dma_request_channel(mask, is_this, wanted);
+	if (!dma)
+		return ERR_PTR(-EBUSY);
+	chan = chan_create(dma);
+	if (!chan) {
+		dma_release_channel(dma);
+		return ERR_PTR(-ENOMEM);
+	}
+	list_add_tail(&chan->node, &leased);
+	return chan;
+}
+
+static struct zcdma_chan *leased_as(struct dma_chan *dma)
+{
+	struct zcdma_chan *chan;
+
+	list_for_each_entry(chan, &leased, node)
+		if (chan->dma == dma)
+			return chan;
+	return NULL;
+}
+
+/* ---- looking at all of them ---- */
+
+struct tour {
+	zcdma_visit_fn fn;
+	void *arg;
+};
+
+static void tour_visit(struct dma_chan *dma, void *arg)
+{
+	struct zcdma_chan *chan = leased_as(dma);
+	struct tour *tour = arg;
+
+	if (chan)
+		chan->toured = true;
+	tour->fn(dma, tour->arg);
+}
+
+/*
+ * Each channel once: those of devices that have a free one, then those of ours
+ * on devices that have none. Under zcdma_registry.
+ */
+static void walk(zcdma_visit_fn fn, void *arg)
+{
+	struct tour tour = { .fn = fn, .arg = arg };
+	struct zcdma_chan *chan;
+
+	list_for_each_entry(chan, &leased, node)
+		chan->toured = false;
+	zcdma_walk_channels(tour_visit, &tour);
+	list_for_each_entry(chan, &leased, node)
+		if (!chan->toured)
+			fn(chan->dma, arg);
+}
+
+static u32 state_of(struct dma_chan *dma, struct zcdma_chan *chan, const struct zcdma_facts *facts)
+{
+	if (chan)
+		return chan->exclusive ? ZCDMA_CHANNEL_EXCLUSIVE : ZCDMA_CHANNEL_SHARED;
+	if (dma->client_count)
+		return ZCDMA_CHANNEL_BUSY;
+	return facts->allowed ? ZCDMA_CHANNEL_FREE : ZCDMA_CHANNEL_DENIED;
+}
+
+static void describe(struct dma_chan *dma, struct zcdma_query_channel *query)
+{
+	struct device *dev = dmaengine_get_dma_device(dma);
+	struct zcdma_chan *chan = leased_as(dma);
+	struct zcdma_facts facts;
+
+	zcdma_chan_facts(dma, &facts);
+	query->out_caps = facts.caps;
+	query->out_state = state_of(dma, chan, &facts);
+	query->out_sessions = chan ? chan->sessions : 0;
+	query->out_copy_align = facts.copy_align;
+	query->out_fill_align = facts.fill_align;
+	query->out_max_segment = dma_get_max_seg_size(dev);
+	query->out_residue = dma->device->residue_granularity;
+	query->out_numa_node = dev_to_node(dma->device->dev);
+	strscpy_pad(query->out_name, dma_chan_name(dma), ZCDMA_NAME_LEN);
+	strscpy_pad(query->out_device, dev_name(dma->device->dev), ZCDMA_NAME_LEN);
+	strscpy_pad(query->out_provider, zcdma_provider_name(dma), ZCDMA_NAME_LEN);
+}
+
+struct search {
+	struct zcdma_query_channel *query;
+	u32 left;
+	bool found;
+};
+
+static void count_down(struct dma_chan *dma, void *arg)
+{
+	struct search *search = arg;
+
+	if (!search->found && !search->left--) {
+		search->found = true;
+		describe(dma, search->query);
+	}
+}
+
+/**
+ * zcdma_chan_query() - %ZCDMA_IOC_QUERY_CHANNEL
+ * @only: look at this one only, or NULL for all there are.
+ * @query: which, and the answer.
+ *
+ * Return: 0, -ENOENT past the last, -ENODEV when @only is gone.
+ */
+int zcdma_chan_query(struct zcdma_chan *only, struct zcdma_query_channel *query)
+{
+	struct search search = { .query = query, .left = query->index };
+	int err = 0;
+
+	mutex_lock(&zcdma_registry);
+	if (!only)
+		walk(count_down, &search);
+	else if (only->state == ZCDMA_CHAN_GONE)
+		err = -ENODEV;
+	else
+		count_down(only->dma, &search);
+	mutex_unlock(&zcdma_registry);
+	return err ?: search.found ? 0 : -ENOENT;
+}
+
+/* ---- which one to lease ---- */
+
+/* What a session asks for, and the best that was found so far. */
+struct choice {
+	const struct zcdma_attach *how;
+	bool exclusive;
+	bool no_free;			/* leased ones only: taking a free one failed */
+	struct dma_chan *best;
+	int score;
+	bool denied;			/* some would do, and "allow" forbids them */
+	bool busy;			/* some would do, and somebody else has them */
+};
+
+static bool suits(struct dma_chan *dma, const struct zcdma_facts *facts,
+		  const struct zcdma_attach *how)
+{
+	u64 wanted = how->caps | ZCDMA_CAP_COPY;
+
+	return zcdma_chan_is(dma, how->name) && (facts->caps & wanted) == wanted;
+}
+
+static bool taken(struct dma_chan *dma, struct zcdma_chan *chan, const struct choice *choice)
+{
+	if (!chan)
+		return dma->client_count || choice->no_free;
+	return chan->exclusive || (choice->exclusive && chan->sessions);
+}
+
+/* Hardware before software, free before shared, then few sessions, then near. */
+static int score(struct dma_chan *dma, const struct zcdma_facts *facts, struct zcdma_chan *chan)
+{
+	int sessions = chan ? min(chan->sessions, 10000U) : 0;
+	int ret = facts->caps & ZCDMA_CAP_HARDWARE ? 100000 : 0;
+
+	ret += 4 * (10000 - sessions);
+	if (dev_to_node(dma->device->dev) == numa_node_id())
+		ret += 1;
+	return ret;
+}
+
+static void consider(struct dma_chan *dma, void *arg)
+{
+	struct zcdma_chan *chan = leased_as(dma);
+	struct choice *choice = arg;
+	struct zcdma_facts facts;
+	int points;
+
+	zcdma_chan_facts(dma, &facts);
+	if (!suits(dma, &facts, choice->how))
+		return;
+	if (!facts.allowed) {
+		choice->denied = true;
+		return;
+	}
+	if (taken(dma, chan, choice)) {
+		choice->busy = true;
+		return;
+	}
+	points = score(dma, &facts, chan) + 1;
+	if (points > choice->score) {
+		choice->score = points;
+		choice->best = dma;
+	}
+}
+
+static int no_choice(const struct choice *choice)
+{
+	if (choice->busy)
+		return -EBUSY;
+	return choice->denied ? -EPERM : -ENODEV;
+}
+
+/* Under zcdma_registry. */
+static struct zcdma_chan *choose(const struct zcdma_attach *how)
+{
+	struct choice choice = { .how = how };
+	struct zcdma_chan *chan;
+
+	choice.exclusive = how->flags & ZCDMA_ATTACH_EXCLUSIVE;
+	walk(consider, &choice);
+	if (!choice.best)
+		return ERR_PTR(no_choice(&choice));
+	chan = leased_as(choice.best) ?: lease(choice.best);
+	if (PTR_ERR_OR_ZERO(chan) != -EBUSY)
+		return chan;
+	/* Somebody in the kernel was faster. Then one that we have, if we have one. */
+	choice.no_free = true;
+	choice.best = NULL;
+	choice.score = 0;
+	walk(consider, &choice);
+	return choice.best ? leased_as(choice.best) : chan;
+}
+
+/* ---- joining and leaving ---- */
+
+static bool bus_is_watched(const struct bus_type *bus)
+{
+	struct watched_bus *each;
+
+	list_for_each_entry(each, &watched_buses, node)
+		if (each->bus == bus)
+			return true;
+	return !bus;
+}
+
+static void enter(struct zcdma_chan *chan, struct zcdma_lane *lane, struct zcdma_attach *how)
+{
+	spin_lock_irq(&chan->lock);
+	list_add_tail(&lane->node, &chan->lanes);
+	spin_unlock_irq(&chan->lock);
+	chan->sessions++;
+	chan->exclusive = how->flags & ZCDMA_ATTACH_EXCLUSIVE;
+	kref_get(&chan->ref);
+	strscpy_pad(how->out_name, dma_chan_name(chan->dma), ZCDMA_NAME_LEN);
+}
+
+/*
+ * Return: the channel, or ERR_PTR(); -EAGAIN with *bus set when that bus has to be
+ * watched first, which cannot be done under zcdma_registry: the notifier takes it.
+ */
+static struct zcdma_chan *try_join(struct zcdma_lane *lane, struct zcdma_attach *how,
+				   struct bus_type **bus)
+{
+	struct zcdma_chan *chan;
+
+	mutex_lock(&zcdma_registry);
+	chan = choose(how);
+	if (!IS_ERR(chan)) {
+		*bus = chan->provider->bus;
+		if (bus_is_watched(*bus)) {
+			enter(chan, lane, how);
+		} else {
+			retire(chan);
+			chan = ERR_PTR(-EAGAIN);
+		}
+	}
+	mutex_unlock(&zcdma_registry);
+	return chan;
+}
+
+static int watch_bus(struct bus_type *bus);
+
+/**
+ * zcdma_chan_join() - attach a session to a channel
+ * @lane: the session's place, not in use.
+ * @how: what is asked for; out_name is set.
+ *
+ * May sleep.
+ *
+ * Return: the channel, with a reference, or ERR_PTR() of an error that the uapi
+ * header lists for ATTACH.
+ */
+struct zcdma_chan *zcdma_chan_join(struct zcdma_lane *lane, struct zcdma_attach *how)
+{
+	struct zcdma_chan *chan;
+	struct bus_type *bus;
+	int err;
+
+	if ((how->flags & ZCDMA_ATTACH_EXCLUSIVE) && !capable(CAP_SYS_ADMIN))
+		return ERR_PTR(-EPERM);
+	while (PTR_ERR_OR_ZERO(chan = try_join(lane, how, &bus)) == -EAGAIN) {
+		err = watch_bus(bus);
+		if (err)
+			return ERR_PTR(err);
+	}
+	return chan;
+}
+
+/**
+ * zcdma_chan_leave() - a session is being closed
+ * @chan: its channel; the session keeps its reference on the struct.
+ * @lane: its place there.
+ *
+ * May sleep: the last one to leave stops the engine.
+ */
+void zcdma_chan_leave(struct zcdma_chan *chan, struct zcdma_lane *lane)
+{
+	mutex_lock(&zcdma_registry);
+	spin_lock_irq(&chan->lock);
+	list_del_init(&lane->turn);
+	list_del(&lane->node);
+	spin_unlock_irq(&chan->lock);
+	chan->sessions--;
+	chan->exclusive = false;
+	if (!chan->sessions && chan->state != ZCDMA_CHAN_GONE) {
+		if ((chan->caps & ZCDMA_CAP_TERMINATE) || zcdma_chan_idle(chan))
+			retire(chan);
+		else
+			close_when_idle(chan);
+	}
+	mutex_unlock(&zcdma_registry);
+}
+
+/* ---- losing one ---- */
+
+/*
+ * The sessions first: what they have must fail and not run again. Requests of
+ * sessions that were closed before are cleaned up by their janitors.
+ */
+static void lose(struct zcdma_chan *chan)
+{
+	struct zcdma_lane *lane;
+
+	list_for_each_entry(lane, &chan->lanes, node)
+		zcdma_queue_fail(lane->session, -ENODEV);
+	kref_get(&chan->ref);
+	retire(chan);
+	list_for_each_entry(lane, &chan->lanes, node)
+		zcdma_session_sweep(lane->session);
+	wait_event(chan->idle, !atomic_read(&chan->mapped));
+	zcdma_chan_put(chan);
+}
+
+static int unbinding(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct zcdma_chan *chan, *tmp;
+
+	if (action != BUS_NOTIFY_UNBIND_DRIVER)
+		return NOTIFY_DONE;
+	mutex_lock(&zcdma_registry);
+	list_for_each_entry_safe(chan, tmp, &leased, node)
+		if (chan->provider == data)
+			lose(chan);
+	mutex_unlock(&zcdma_registry);
+	return NOTIFY_OK;
+}
+
+static int watch_bus(struct bus_type *bus)
+{
+	struct watched_bus *watched = kzalloc(sizeof(*watched), GFP_KERNEL);
+	int err;
+
+	if (!watched)
+		return -ENOMEM;
+	watched->bus = bus;
+	watched->nb.notifier_call = unbinding;
+	err = bus_register_notifier(bus, &watched->nb);
+	if (err) {
+		kfree(watched);
+		return err;
+	}
+	mutex_lock(&zcdma_registry);
+	if (!bus_is_watched(bus)) {
+		list_add(&watched->node, &watched_buses);
+		watched = NULL;
+	}
+	mutex_unlock(&zcdma_registry);
+	if (watched) {
+		bus_unregister_notifier(bus, &watched->nb);
+		kfree(watched);
+	}
+	return 0;
+}
+
+/* The module leaves: no file is open. */
+void zcdma_chan_exit(void)
+{
+	struct watched_bus *watched, *tmp;
+	struct zcdma_chan *chan;
+
+	WRITE_ONCE(closing_down, true);
+	mutex_lock(&zcdma_registry);
+	list_for_each_entry(chan, &leased, node)
+		wake_up(&chan->idle);
+	mutex_unlock(&zcdma_registry);
+	zcdma_session_wait_gone();
+	flush_workqueue(zcdma_wq);
+
+	list_for_each_entry_safe(watched, tmp, &watched_buses, node) {
+		bus_unregister_notifier(watched->bus, &watched->nb);
+		kfree(watched);
+	}
+	rcu_barrier();
+}

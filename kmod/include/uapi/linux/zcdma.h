@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * zcdma: user pages moved by the kernel's DMA engines, through /dev/zcdma.
+ *
+ * One open file is a *session*. It is attached to a *channel* of a dmaengine
+ * *provider*, takes *ops* and gives back one *completion* for each.
+ *
+ * How the ioctls work
+ * -------------------
+ * Each ioctl takes one struct, whose size is part of the command's number. A
+ * caller may pass an older (shorter) or a newer (longer) struct than the
+ * module's: what is missing reads as zero, what is too much must be zero.
+ * Fields named out_... are written by the kernel and ignored on the way in.
+ * All layouts are the same for 32-bit and 64-bit programs.
+ *
+ * What the errors mean, for every ioctl
+ * -------------------------------------
+ * ENOTTY	no such command.
+ * EINVAL	the struct is shorter than its first version; an unknown flag,
+ *		opcode or bit is set; a reserved field is not zero; a value is
+ *		out of the range that its field documents.
+ * E2BIG	the struct is longer than the module's and the part that the
+ *		module does not know is not zero.
+ * EFAULT	a pointer given cannot be read or written as it must.
+ * ENOMEM	out of kernel memory, or over RLIMIT_MEMLOCK.
+ * ENODEV	there is no such channel, or it has gone away.
+ *
+ * Each ioctl adds its own below. Unless it says otherwise, an ioctl that fails
+ * has changed nothing.
+ */
+#ifndef _UAPI_LINUX_ZCDMA_H
+#define _UAPI_LINUX_ZCDMA_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define ZCDMA_DEVICE		"/dev/zcdma"
+
+#define ZCDMA_IOC_MAGIC		0xd5
+
+/* Room for a name and its final zero, everywhere. */
+#define ZCDMA_NAME_LEN		64
+
+/**
+ * enum zcdma_feature - bits of &zcdma_get_info.out_features
+ * @ZCDMA_FEATURE_COPY_FILL: sessions take %ZCDMA_OP_COPY and %ZCDMA_OP_FILL.
+ *
+ * Later additions to this ABI each get a bit. There is no version number.
+ */
+enum zcdma_feature {
+	ZCDMA_FEATURE_COPY_FILL	= 1 << 0,
+};
+
+/**
+ * struct zcdma_get_info - %ZCDMA_IOC_GET_INFO: what this module and session can do
+ * @flags: none yet, must be 0.
+ * @out_channels: channels this session is attached to; 0 before %ZCDMA_IOC_ATTACH.
+ * @out_features: bits of &enum zcdma_feature.
+ * @out_opcodes: bit N is set when the module knows opcode N.
+ * @out_max_len: longest op, in bytes.
+ * @out_max_deadline_ms: longest deadline an op may have, in milliseconds.
+ * @out_default_deadline_ms: deadline of an op that names none.
+ * @out_max_queue_depth: largest queue depth that %ZCDMA_IOC_ATTACH grants.
+ * @out_queue_depth: this session's queue depth; the default before attaching.
+ * @out_outstanding: ops of this session accepted and not yet reaped.
+ * @__reserved: 0.
+ */
+struct zcdma_get_info {
+	__u32 flags;
+	__u32 out_channels;
+	__u64 out_features;
+	__u64 out_opcodes;
+	__u64 out_max_len;
+	__u32 out_max_deadline_ms;
+	__u32 out_default_deadline_ms;
+	__u32 out_max_queue_depth;
+	__u32 out_queue_depth;
+	__u32 out_outstanding;
+	__u32 __reserved;
+};
+
+/**
+ * enum zcdma_cap - what a channel can do, bits of &zcdma_query_channel.out_caps
+ * @ZCDMA_CAP_COPY: moves memory to memory.
+ * @ZCDMA_CAP_FILL: fills memory by itself. On a channel with only
+ *	%ZCDMA_CAP_COPY a fill is done by copying from a page of the pattern.
+ * @ZCDMA_CAP_SLAVE: moves between memory and a device.
+ * @ZCDMA_CAP_CYCLIC: runs a ring of periods.
+ * @ZCDMA_CAP_HARDWARE: hardware moves the bytes; otherwise a CPU does.
+ * @ZCDMA_CAP_TERMINATE: can be stopped. Where it cannot, memory of an op whose
+ *	deadline has passed stays pinned until the engine is done with it.
+ * @ZCDMA_CAP_PAUSE: can be paused and resumed.
+ * @ZCDMA_CAP_UNORDERED: completes descriptors in any order.
+ * @ZCDMA_CAP_COHERENT: sees the CPU's caches. On the others zcdma lets the CPU
+ *	move the partial cache lines at the edges of a target.
+ */
+enum zcdma_cap {
+	ZCDMA_CAP_COPY		= 1 << 0,
+	ZCDMA_CAP_FILL		= 1 << 1,
+	ZCDMA_CAP_SLAVE		= 1 << 2,
+	ZCDMA_CAP_CYCLIC	= 1 << 3,
+	ZCDMA_CAP_HARDWARE	= 1 << 8,
+	ZCDMA_CAP_TERMINATE	= 1 << 9,
+	ZCDMA_CAP_PAUSE		= 1 << 10,
+	ZCDMA_CAP_UNORDERED	= 1 << 11,
+	ZCDMA_CAP_COHERENT	= 1 << 12,
+};
+
+/**
+ * enum zcdma_channel_state - who has a channel now
+ * @ZCDMA_CHANNEL_FREE: nobody.
+ * @ZCDMA_CHANNEL_SHARED: zcdma sessions, and more may join.
+ * @ZCDMA_CHANNEL_EXCLUSIVE: one zcdma session, for itself.
+ * @ZCDMA_CHANNEL_BUSY: another user in the kernel.
+ * @ZCDMA_CHANNEL_DENIED: the module parameter "allow" keeps zcdma from it.
+ */
+enum zcdma_channel_state {
+	ZCDMA_CHANNEL_FREE	= 0,
+	ZCDMA_CHANNEL_SHARED	= 1,
+	ZCDMA_CHANNEL_EXCLUSIVE	= 2,
+	ZCDMA_CHANNEL_BUSY	= 3,
+	ZCDMA_CHANNEL_DENIED	= 4,
+};
+
+/**
+ * enum zcdma_residue - how finely a channel reports what is left of a transfer
+ * @ZCDMA_RESIDUE_DESCRIPTOR: only whole descriptors.
+ * @ZCDMA_RESIDUE_SEGMENT: after each segment or period.
+ * @ZCDMA_RESIDUE_BURST: after each burst.
+ *
+ * The values are those of the kernel's &enum dma_residue_granularity.
+ */
+enum zcdma_residue {
+	ZCDMA_RESIDUE_DESCRIPTOR	= 0,
+	ZCDMA_RESIDUE_SEGMENT		= 1,
+	ZCDMA_RESIDUE_BURST		= 2,
+};
+
+/**
+ * enum zcdma_query_flags - which channels %ZCDMA_IOC_QUERY_CHANNEL walks
+ * @ZCDMA_QUERY_ATTACHED: only those of this session.
+ */
+enum zcdma_query_flags {
+	ZCDMA_QUERY_ATTACHED	= 1 << 0,
+};
+
+/**
+ * struct zcdma_query_channel - %ZCDMA_IOC_QUERY_CHANNEL: look at one channel
+ * @flags: bits of &enum zcdma_query_flags.
+ * @index: which one, counted from 0. Numbers are those of this moment: they
+ *	shift when a provider comes or goes. Names do not.
+ * @out_caps: bits of &enum zcdma_cap.
+ * @out_state: one of &enum zcdma_channel_state.
+ * @out_sessions: zcdma sessions attached to it.
+ * @out_copy_align: alignment in bytes that the engine wants of the source,
+ *	target and length of a copy; 1 is none. What does not fit is moved by
+ *	the CPU.
+ * @out_fill_align: the same for its own fill.
+ * @out_max_segment: longest piece of memory that the engine's device maps at
+ *	once, in bytes. Longer ops are cut.
+ * @out_residue: one of &enum zcdma_residue.
+ * @out_numa_node: the engine's memory node, or -1.
+ * @__reserved: 0.
+ * @out_name: the channel's name, such as "dma0chan0". Give it to
+ *	%ZCDMA_IOC_ATTACH.
+ * @out_device: the engine's device, such as "softdma.0".
+ * @out_provider: the driver, such as "softdma".
+ *
+ * Errors: ENOENT when @index is past the last channel.
+ */
+struct zcdma_query_channel {
+	__u32 flags;
+	__u32 index;
+	__u64 out_caps;
+	__u32 out_state;
+	__u32 out_sessions;
+	__u32 out_copy_align;
+	__u32 out_fill_align;
+	__u32 out_max_segment;
+	__u32 out_residue;
+	__s32 out_numa_node;
+	__u32 __reserved;
+	char out_name[ZCDMA_NAME_LEN];
+	char out_device[ZCDMA_NAME_LEN];
+	char out_provider[ZCDMA_NAME_LEN];
+};
+
+/**
+ * enum zcdma_attach_flags - how a session has its channel
+ * @ZCDMA_ATTACH_EXCLUSIVE: for itself; needs CAP_SYS_ADMIN, because it keeps
+ *	everybody else away from the channel.
+ */
+enum zcdma_attach_flags {
+	ZCDMA_ATTACH_EXCLUSIVE	= 1 << 0,
+};
+
+/**
+ * struct zcdma_attach - %ZCDMA_IOC_ATTACH: lease a channel for this session
+ * @flags: bits of &enum zcdma_attach_flags.
+ * @channels: how many channels of one device; 0 means 1. More than 1 is for
+ *	modules with a feature bit for it.
+ * @caps: bits of &enum zcdma_cap that the channel must have.
+ * @queue_depth: how many ops may be outstanding, that is accepted and not yet
+ *	reaped; 0 asks for the default. 1 to &zcdma_get_info.out_max_queue_depth.
+ * @deadline_ms: deadline of ops that name none, in milliseconds; 0 asks for
+ *	&zcdma_get_info.out_default_deadline_ms.
+ * @name: of a channel, a device or a provider as %ZCDMA_IOC_QUERY_CHANNEL
+ *	gives them. Empty: any channel with @caps, hardware before software,
+ *	free before shared. Must hold a final zero.
+ * @out_name: the (first) channel's name.
+ *
+ * A session attaches once and keeps its channel until the file is closed.
+ *
+ * Errors: EISCONN when already attached, EBUSY when each channel that would do
+ * is taken exclusively or by another user in the kernel, EPERM when "allow"
+ * forbids them or @flags asks for more than the caller may.
+ */
+struct zcdma_attach {
+	__u32 flags;
+	__u32 channels;
+	__u64 caps;
+	__u32 queue_depth;
+	__u32 deadline_ms;
+	char name[ZCDMA_NAME_LEN];
+	char out_name[ZCDMA_NAME_LEN];
+};
+
+/**
+ * enum zcdma_opcode - what an op does
+ * @ZCDMA_OP_COPY: copy &zcdma_op.len bytes from &zcdma_op.src to &zcdma_op.dst.
+ * @ZCDMA_OP_FILL: fill &zcdma_op.len bytes at &zcdma_op.dst with the byte whose
+ *	value (0 to 255) is &zcdma_op.src.
+ */
+enum zcdma_opcode {
+	ZCDMA_OP_COPY	= 1,
+	ZCDMA_OP_FILL	= 2,
+};
+
+/**
+ * struct zcdma_op - one transfer
+ * @opcode: one of &enum zcdma_opcode.
+ * @__reserved0: 0.
+ * @flags: none yet, must be 0.
+ * @user_data: given back in the completion, not looked at.
+ * @src: where from, a user address (or what @opcode says).
+ * @dst: where to, a user address.
+ * @len: how many bytes, 1 to &zcdma_get_info.out_max_len.
+ * @src_buffer: 0. For ids of registered buffers, in modules that have them.
+ * @dst_buffer: the same for the target.
+ * @deadline_ms: when to give up, in milliseconds from the submit, at most
+ *	&zcdma_get_info.out_max_deadline_ms; 0 asks for the session's.
+ * @__reserved1: 0.
+ * @__reserved2: 0.
+ *
+ * The memory may be of any kind that can be pinned, at any address. From the
+ * submit to the completion the source must not be written and the target
+ * neither read nor written: what would be seen is undefined. It stays pinned
+ * and is charged to the submitter's RLIMIT_MEMLOCK for that time, whole pages,
+ * source and target both.
+ *
+ * Ops may run and complete in any order.
+ */
+struct zcdma_op {
+	__u8  opcode;
+	__u8  __reserved0[3];
+	__u32 flags;
+	__u64 user_data;
+	__u64 src;
+	__u64 dst;
+	__u64 len;
+	__u32 src_buffer;
+	__u32 dst_buffer;
+	__u32 deadline_ms;
+	__u32 __reserved1;
+	__u64 __reserved2;
+};
+
+/**
+ * enum zcdma_done_flags - how a completed op was moved
+ * @ZCDMA_DONE_HARDWARE: (some of) the bytes were moved by hardware.
+ * @ZCDMA_DONE_CPU: (some of) the bytes were moved by a CPU: the channel is a
+ *	software one, or these bytes lie where the engine cannot reach.
+ * @ZCDMA_DONE_REPORTED: the engine itself reported how it went. Without this
+ *	flag a @res of 0 means that it finished, and that it is not known to
+ *	report errors.
+ */
+enum zcdma_done_flags {
+	ZCDMA_DONE_HARDWARE	= 1 << 0,
+	ZCDMA_DONE_CPU		= 1 << 1,
+	ZCDMA_DONE_REPORTED	= 1 << 2,
+};
+
+/**
+ * struct zcdma_completion - what became of one op
+ * @user_data: the op's.
+ * @done: bytes at the start of the target that are certainly there. The op's
+ *	length when @res is 0.
+ * @res: 0 or a negative errno:
+ *	-ETIMEDOUT the deadline passed; -ECANCELED cancelled; -ENODEV the engine
+ *	went away; -EIO the engine reported an error or refused the transfer.
+ * @flags: bits of &enum zcdma_done_flags.
+ * @__reserved: 0.
+ *
+ * Of a failed op, bytes of the target past @done are undefined; nothing
+ * outside the target has changed.
+ */
+struct zcdma_completion {
+	__u64 user_data;
+	__u64 done;
+	__s32 res;
+	__u32 flags;
+	__u64 __reserved;
+};
+
+/**
+ * enum zcdma_submit_flags
+ * @ZCDMA_SUBMIT_WAIT: return only when all accepted ops are complete, or when
+ *	a signal comes.
+ */
+enum zcdma_submit_flags {
+	ZCDMA_SUBMIT_WAIT	= 1 << 0,
+};
+
+/**
+ * struct zcdma_submit - %ZCDMA_IOC_SUBMIT: hand over ops
+ * @flags: bits of &enum zcdma_submit_flags.
+ * @count: how many ops, 1 to &zcdma_get_info.out_max_queue_depth.
+ * @ops: address of an array of &struct zcdma_op.
+ * @op_size: sizeof(struct zcdma_op), the stride of the array. As with the
+ *	structs of ioctls, a longer one must end in zeros.
+ * @out_accepted: how many ops were accepted. Always written, on errors too,
+ *	unless the struct itself was refused (EFAULT, E2BIG, EINVAL on it).
+ * @completions: 0, or with %ZCDMA_SUBMIT_WAIT the address of an array of
+ *	@count &struct zcdma_completion, which then receives the completions of
+ *	the accepted ops, in their order, instead of read().
+ *
+ * Ops are accepted one after the other. The first that cannot be ends the
+ * call with its error, and @out_accepted says how many before it are on
+ * their way: each of those will complete exactly once. An op that is refused
+ * has moved nothing.
+ *
+ * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH; EAGAIN when the queue is full:
+ * reap some completions and try again; EINVAL for a length of 0, a range that
+ * wraps around, a source and target that overlap; EMSGSIZE for a @len above the
+ * longest; EFAULT for memory that is not mapped, not readable, for a target
+ * that is not writable, for memory of a device; EINTR when a signal ended the
+ * wait: the ops go on and their completions come by read().
+ */
+struct zcdma_submit {
+	__u32 flags;
+	__u32 count;
+	__u64 ops;
+	__u32 op_size;
+	__u32 out_accepted;
+	__u64 completions;
+};
+
+/**
+ * enum zcdma_cancel_flags
+ * @ZCDMA_CANCEL_ALL: whatever their user_data.
+ */
+enum zcdma_cancel_flags {
+	ZCDMA_CANCEL_ALL	= 1 << 0,
+};
+
+/**
+ * struct zcdma_cancel - %ZCDMA_IOC_CANCEL: take back ops that have not begun
+ * @flags: bits of &enum zcdma_cancel_flags.
+ * @out_cancelled: how many were cancelled.
+ * @user_data: of the ops meant.
+ *
+ * A cancelled op completes with -ECANCELED. One of which the engine already
+ * has a part is left alone and completes as if nothing had been said.
+ *
+ * Errors: ENOENT when no such op is outstanding; EALREADY when there is, but
+ * all have begun or are complete.
+ */
+struct zcdma_cancel {
+	__u32 flags;
+	__u32 out_cancelled;
+	__u64 user_data;
+};
+
+#define ZCDMA_IOC_GET_INFO	_IOWR(ZCDMA_IOC_MAGIC, 0x00, struct zcdma_get_info)
+#define ZCDMA_IOC_QUERY_CHANNEL	_IOWR(ZCDMA_IOC_MAGIC, 0x01, struct zcdma_query_channel)
+#define ZCDMA_IOC_ATTACH	_IOWR(ZCDMA_IOC_MAGIC, 0x02, struct zcdma_attach)
+/* 0x03 and 0x04 are for buffers */
+#define ZCDMA_IOC_SUBMIT	_IOWR(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_submit)
+#define ZCDMA_IOC_CANCEL	_IOWR(ZCDMA_IOC_MAGIC, 0x06, struct zcdma_cancel)
+/* 0x10 and up are for ports and streams */
+
+/*
+ * The file operations of a session
+ *
+ * read() takes whole &struct zcdma_completion, as many as fit and are there.
+ * It blocks while there is none and ops are outstanding, unless O_NONBLOCK is
+ * set (EAGAIN). It returns 0 when nothing is outstanding. EINVAL: the buffer is
+ * too small for one. EFAULT: nothing is lost, what was not delivered can be
+ * read again. ENODEV: the engine went away and all completions were read.
+ *
+ * poll() says POLLIN when read() has something, POLLOUT when the queue has
+ * room, POLLHUP | POLLERR when the engine went away.
+ *
+ * close() of the last descriptor cancels what has not begun. What the engine
+ * already has is stopped or awaited in the kernel; no memory is released
+ * before that. A child of fork() shares the session; after exec() it is open
+ * unless O_CLOEXEC was given.
+ */
+
+#endif /* _UAPI_LINUX_ZCDMA_H */

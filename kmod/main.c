@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/zcdma: the file operations, the table of ioctls, and the module.
+ */
+#include <linux/compat.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/uaccess.h>
+#include "zcdma.h"
+
+struct workqueue_struct *zcdma_wq;
+
+union zcdma_arg {
+	struct zcdma_get_info info;
+	struct zcdma_query_channel query;
+	struct zcdma_attach attach;
+	struct zcdma_submit submit;
+	struct zcdma_cancel cancel;
+};
+
+static int get_info(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	zcdma_session_info(session, &arg->info);
+	return 0;
+}
+
+static int query_channel(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	struct zcdma_chan *only = NULL;
+
+	if (arg->query.flags & ZCDMA_QUERY_ATTACHED) {
+		only = zcdma_session_chan(session);
+		if (!only)
+			return -ENOENT;
+	}
+	return zcdma_chan_query(only, &arg->query);
+}
+
+static int attach(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_session_attach(session, &arg->attach);
+}
+
+static int submit(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_submit(session, &arg->submit);
+}
+
+static int cancel(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_queue_cancel(session, &arg->cancel);
+}
+
+/**
+ * struct zcdma_ioctl - one row of the table
+ * @cmd: the command as this module knows it, with its struct's size.
+ * @min_size: of the struct's first version.
+ * @flags: bits that the struct's flags may have.
+ * @reserved: offset of the struct's __reserved field, or 0.
+ * @fn: does it; what it leaves in the argument goes back to the user, on errors too.
+ *
+ * Each struct begins with its flags.
+ */
+struct zcdma_ioctl {
+	unsigned int cmd;
+	unsigned int min_size;
+	u32 flags;
+	unsigned int reserved;
+	int (*fn)(struct zcdma_session *session, union zcdma_arg *arg);
+};
+
+#define ROW(_cmd, _fn, _struct, _last, _flags, _reserved)			\
+	[_IOC_NR(_cmd)] = {							\
+		.cmd = (_cmd) + BUILD_BUG_ON_ZERO(sizeof(struct _struct) % 8) +	\
+		       BUILD_BUG_ON_ZERO(offsetof(struct _struct, flags)),	\
+		.min_size = offsetofend(struct _struct, _last),			\
+		.flags = _flags,						\
+		.reserved = _reserved,						\
+		.fn = _fn,							\
+	}
+
+static const struct zcdma_ioctl ioctls[] = {
+	ROW(ZCDMA_IOC_GET_INFO, get_info, zcdma_get_info, __reserved, 0,
+	    offsetof(struct zcdma_get_info, __reserved)),
+	ROW(ZCDMA_IOC_QUERY_CHANNEL, query_channel, zcdma_query_channel, out_provider,
+	    ZCDMA_QUERY_ATTACHED, offsetof(struct zcdma_query_channel, __reserved)),
+	ROW(ZCDMA_IOC_ATTACH, attach, zcdma_attach, out_name, ZCDMA_ATTACH_EXCLUSIVE, 0),
+	ROW(ZCDMA_IOC_SUBMIT, submit, zcdma_submit, completions, ZCDMA_SUBMIT_WAIT, 0),
+	ROW(ZCDMA_IOC_CANCEL, cancel, zcdma_cancel, user_data, ZCDMA_CANCEL_ALL, 0),
+};
+
+/* The ABI is what it is, on every machine. */
+static_assert(sizeof(struct zcdma_get_info) == 56);
+static_assert(sizeof(struct zcdma_query_channel) == 240);
+static_assert(sizeof(struct zcdma_attach) == 152);
+static_assert(sizeof(struct zcdma_op) == 64);
+static_assert(sizeof(struct zcdma_completion) == 32);
+static_assert(sizeof(struct zcdma_submit) == 32);
+static_assert(sizeof(struct zcdma_cancel) == 16);
+
+/* The row of a command, of whatever size its struct is. */
+static const struct zcdma_ioctl *find_row(unsigned int cmd)
+{
+	unsigned int nr = _IOC_NR(cmd);
+
+	if (nr >= ARRAY_SIZE(ioctls))
+		return NULL;
+	nr = array_index_nospec(nr, ARRAY_SIZE(ioctls));
+	if (!ioctls[nr].fn || (cmd ^ ioctls[nr].cmd) & ~IOCSIZE_MASK)
+		return NULL;
+	return &ioctls[nr];
+}
+
+static int check_arg(const struct zcdma_ioctl *row, const union zcdma_arg *arg)
+{
+	u32 flags, reserved = 0;
+
+	memcpy(&flags, arg, sizeof(flags));
+	if (row->reserved)
+		memcpy(&reserved, (const char *)arg + row->reserved, sizeof(reserved));
+	return flags & ~row->flags || reserved ? -EINVAL : 0;
+}
+
+static long zcdma_unlocked_ioctl(struct file *file, unsigned int cmd, unsigned long uptr)
+{
+	const struct zcdma_ioctl *row = find_row(cmd);
+	void __user *user = (void __user *)uptr;
+	unsigned int user_size = _IOC_SIZE(cmd);
+	union zcdma_arg arg;
+	unsigned int size;
+	int err;
+
+	if (!row)
+		return -ENOTTY;
+	if (user_size < row->min_size)
+		return -EINVAL;
+	size = _IOC_SIZE(row->cmd);
+	err = copy_struct_from_user(&arg, size, user, user_size);
+	if (!err)
+		err = check_arg(row, &arg);
+	if (err)
+		return err;
+	err = row->fn(file->private_data, &arg);
+	if (copy_to_user(user, &arg, min(size, user_size)))
+		return -EFAULT;
+	return err;
+}
+
+static int zcdma_open(struct inode *inode, struct file *file)
+{
+	file->private_data = zcdma_session_create();
+	if (!file->private_data)
+		return -ENOMEM;
+	return stream_open(inode, file);
+}
+
+static int zcdma_release(struct inode *inode, struct file *file)
+{
+	zcdma_session_close(file->private_data);
+	return 0;
+}
+
+static ssize_t zcdma_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
+{
+	return zcdma_session_read(file->private_data, buf, size, file->f_flags & O_NONBLOCK);
+}
+
+static __poll_t zcdma_poll(struct file *file, poll_table *pt)
+{
+	return zcdma_session_poll(file->private_data, file, pt);
+}
+
+static const struct file_operations zcdma_fops = {
+	.owner		= THIS_MODULE,
+	.open		= zcdma_open,
+	.release	= zcdma_release,
+	.read		= zcdma_read,
+	.poll		= zcdma_poll,
+	.unlocked_ioctl	= zcdma_unlocked_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+};
+
+/* For everybody: that is what it is made for. A udev rule may say otherwise. */
+static struct miscdevice zcdma_misc = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "zcdma",
+	.mode	= 0666,
+	.fops	= &zcdma_fops,
+};
+
+static int __init zcdma_init(void)
+{
+	int err = zcdma_request_init();
+
+	if (err)
+		return err;
+	zcdma_wq = alloc_workqueue("zcdma", WQ_UNBOUND, 0);
+	if (!zcdma_wq) {
+		err = -ENOMEM;
+		goto no_requests;
+	}
+	err = misc_register(&zcdma_misc);
+	if (err)
+		goto no_queue;
+	return 0;
+
+no_queue:
+	destroy_workqueue(zcdma_wq);
+no_requests:
+	zcdma_request_exit();
+	return err;
+}
+module_init(zcdma_init);
+
+static void __exit zcdma_exit(void)
+{
+	misc_deregister(&zcdma_misc);
+	zcdma_chan_exit();
+	destroy_workqueue(zcdma_wq);
+	zcdma_request_exit();
+}
+module_exit(zcdma_exit);
+
+MODULE_DESCRIPTION("User pages moved by any DMA engine, through /dev/zcdma");
+MODULE_AUTHOR("The zcdma developers");
+MODULE_LICENSE("GPL");

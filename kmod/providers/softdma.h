@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * softdma: what the engine (softdma.c) and its knobs (softdma_knobs.c) share.
+ */
+#ifndef SOFTDMA_H
+#define SOFTDMA_H
+
+#include <linux/completion.h>
+#include <linux/dmaengine.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+/* Descriptors of a channel, preallocated when a client takes it. */
+#define SOFTDMA_POOL		256
+
+enum softdma_context {
+	SOFTDMA_THREAD,
+	SOFTDMA_SOFTIRQ,
+	SOFTDMA_HARDIRQ,
+};
+
+/* What the engine is: module parameters, frozen while the device is bound. */
+struct softdma_traits {
+	unsigned int channels;
+	unsigned int align;		/* bytes, a power of two */
+	unsigned int max_segment;	/* bytes; advertised only */
+	unsigned int boundary;		/* bytes, a power of two; 0: none */
+	bool coarse_residue;
+	bool unordered;
+	bool no_terminate;
+	bool prep_sleeps;
+	bool lock_until_submit;
+	bool no_result;
+	enum softdma_context context;
+};
+
+/* What goes wrong: debugfs, takes effect at once, forgotten at unbind. */
+struct softdma_faults {
+	u32 delay_us;
+	u32 hang;
+	u32 fail_result;
+	u32 max_len;
+	u32 pool;
+	atomic_t fail_nth;
+	atomic_t violations;
+	struct dentry *dir;
+};
+
+struct softdma_desc {
+	struct dma_async_tx_descriptor tx;
+	struct list_head node;
+	dma_addr_t dst;
+	dma_addr_t src;
+	size_t len;
+	size_t done;		/* written by the thread alone */
+	u8 value;
+	bool fill;
+	bool killed;		/* terminated while active: no callback */
+	bool skipped;		/* its successor went first (unordered) */
+};
+
+/**
+ * struct softdma_chan - a channel and its thread
+ * @chan: what dmaengine sees
+ * @engine: the device it belongs to
+ * @lock: guards everything down to @failed
+ * @free: descriptors that prep may hand out
+ * @unacked: done, but the client has not set DMA_CTRL_ACK yet
+ * @submitted: submitted, waiting for issue_pending
+ * @issued: waiting for the thread
+ * @active: the one the thread is moving, or has just dropped
+ * @used: descriptors not on @free
+ * @finished: how many times the thread has let go of a descriptor
+ * @calling: a callback is running or about to
+ * @dead: the device is being removed: nothing is accepted any more
+ * @paused: the thread moves no byte until resume
+ * @halted: the thread has noticed @paused in the middle of a descriptor
+ * @cookie: last one given out
+ * @completed: last one completed
+ * @failed: last one that ended in an error
+ * @wait: the thread sleeps here
+ * @quiet: device_synchronize sleeps here
+ * @thread: exists while a client holds the channel; guarded by the engine's mutex
+ * @pool: the descriptors; guarded by the engine's mutex
+ * @prep_lock: held from prep to submit where the engine is told to be such a one
+ * @callback: what to call next, if anything
+ * @callback_param: its argument
+ * @result: its other argument
+ * @tasklet: calls it in softirq context
+ * @irq_work: calls it in hardirq context
+ * @called: tells the thread that either of them has
+ */
+struct softdma_chan {
+	struct dma_chan chan;
+	struct softdma *engine;
+
+	spinlock_t lock;		/* down to @failed */
+	struct list_head free;
+	struct list_head unacked;
+	struct list_head submitted;
+	struct list_head issued;
+	struct softdma_desc *active;
+	unsigned int used;
+	unsigned int finished;
+	bool calling;
+	bool dead;
+	bool paused;
+	bool halted;
+	dma_cookie_t cookie;
+	dma_cookie_t completed;
+	dma_cookie_t failed;
+
+	wait_queue_head_t wait;
+	wait_queue_head_t quiet;
+	struct task_struct *thread;
+	struct softdma_desc *pool;
+	spinlock_t prep_lock;		/* from prep to submit */
+
+	dma_async_tx_callback callback;
+	dma_async_tx_callback_result callback_result;
+	void *callback_param;
+	struct dmaengine_result result;
+	struct tasklet_struct tasklet;
+	struct irq_work irq_work;
+	struct completion called;
+};
+
+struct softdma {
+	struct dma_device dma;
+	struct softdma_traits traits;
+	struct softdma_faults faults;
+	struct mutex mutex;		/* starting and stopping of threads */
+	struct llist_node retired;
+	struct softdma_chan chans[];
+};
+
+/* For the channel's thread: the descriptor is to be left as it is. */
+static inline bool softdma_cut(const struct softdma_desc *d)
+{
+	return READ_ONCE(d->killed) || kthread_should_stop();
+}
+
+void softdma_chan_ops(struct dma_device *dma, const struct softdma_traits *traits);
+void softdma_chan_init(struct softdma *s, struct softdma_chan *sc);
+void softdma_chan_kill(struct softdma_chan *sc);
+
+enum dmaengine_tx_result softdma_move(struct softdma_chan *sc, struct softdma_desc *d, size_t end);
+
+int softdma_traits_read(struct device *dev, struct softdma_traits *traits);
+
+void softdma_faults_create(struct softdma *s);
+void softdma_faults_remove(struct softdma *s);
+bool softdma_faults_armed(struct softdma_faults *f);
+enum dmaengine_tx_result softdma_faults_strike(struct softdma_chan *sc, struct softdma_desc *d);
+bool softdma_accepts(struct softdma *s, dma_addr_t dst, dma_addr_t src, size_t len);
+
+#endif

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A session: an open file of /dev/zcdma.
+ *
+ * It outlives the file when an engine still has pieces of its requests: close()
+ * does not wait for an engine that others use too. The last reference is put
+ * by the last request or by the last work that was pending.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "zcdma.h"
+
+/* Completions that read() takes at a time. */
+#define READ_BATCH	16
+
+static atomic_t sessions_alive = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(sessions_gone);
+
+static void janitor(struct work_struct *work);
+
+struct zcdma_session *zcdma_session_create(void)
+{
+	struct zcdma_session *session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+
+	if (!session)
+		return NULL;
+	kref_init(&session->ref);
+	mutex_init(&session->attaching);
+	mutex_init(&session->reaping);
+	spin_lock_init(&session->lock);
+	init_waitqueue_head(&session->wq);
+	INIT_LIST_HEAD(&session->queue);
+	INIT_LIST_HEAD(&session->active);
+	INIT_LIST_HEAD(&session->done);
+	INIT_LIST_HEAD(&session->waits);
+	INIT_LIST_HEAD(&session->late);
+	INIT_DELAYED_WORK(&session->watch, zcdma_queue_watch);
+	INIT_DELAYED_WORK(&session->janitor, janitor);
+	INIT_LIST_HEAD(&session->lane.turn);
+	session->lane.session = session;
+	session->depth = ZCDMA_DEFAULT_QUEUE_DEPTH;
+	session->deadline_ms = ZCDMA_DEFAULT_DEADLINE_MS;
+	atomic_inc(&sessions_alive);
+	return session;
+}
+
+static void session_destroy(struct kref *ref)
+{
+	struct zcdma_session *session = container_of(ref, struct zcdma_session, ref);
+
+	if (session->chan)
+		zcdma_chan_put(session->chan);
+	kfree(session);
+	if (atomic_dec_and_test(&sessions_alive))
+		wake_up(&sessions_gone);
+}
+
+void zcdma_session_get(struct zcdma_session *session)
+{
+	kref_get(&session->ref);
+}
+
+void zcdma_session_put(struct zcdma_session *session)
+{
+	kref_put(&session->ref, session_destroy);
+}
+
+/* For the exit of the module: all files are closed, all channels were given back. */
+void zcdma_session_wait_gone(void)
+{
+	wait_event(sessions_gone, !atomic_read(&sessions_alive));
+}
+
+/* The session's channel, or NULL before ATTACH. */
+struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session)
+{
+	/* Pairs with attach_locked(). */
+	return smp_load_acquire(&session->chan);
+}
+
+/* %ZCDMA_IOC_GET_INFO */
+void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info)
+{
+	info->out_channels = zcdma_session_chan(session) ? 1 : 0;
+	info->out_features = ZCDMA_FEATURE_COPY_FILL;
+	info->out_opcodes = BIT_ULL(ZCDMA_OP_COPY) | BIT_ULL(ZCDMA_OP_FILL);
+	info->out_max_len = ZCDMA_MAX_LEN;
+	info->out_max_deadline_ms = ZCDMA_MAX_DEADLINE_MS;
+	info->out_default_deadline_ms = ZCDMA_DEFAULT_DEADLINE_MS;
+	info->out_max_queue_depth = ZCDMA_MAX_QUEUE_DEPTH;
+	info->out_queue_depth = READ_ONCE(session->depth);
+	info->out_outstanding = READ_ONCE(session->outstanding);
+}
+
+static int attach_locked(struct zcdma_session *session, struct zcdma_attach *how)
+{
+	struct zcdma_chan *chan;
+
+	if (session->chan)
+		return -EISCONN;
+	chan = zcdma_chan_join(&session->lane, how);
+	if (IS_ERR(chan))
+		return PTR_ERR(chan);
+	session->depth = how->queue_depth ?: ZCDMA_DEFAULT_QUEUE_DEPTH;
+	session->deadline_ms = how->deadline_ms ?: ZCDMA_DEFAULT_DEADLINE_MS;
+	/* Pairs with zcdma_session_chan(): whoever sees it sees the above too. */
+	smp_store_release(&session->chan, chan);
+	return 0;
+}
+
+/* %ZCDMA_IOC_ATTACH */
+int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how)
+{
+	int err;
+
+	if (how->channels > 1 || how->queue_depth > ZCDMA_MAX_QUEUE_DEPTH ||
+	    how->deadline_ms > ZCDMA_MAX_DEADLINE_MS ||
+	    strnlen(how->name, ZCDMA_NAME_LEN) == ZCDMA_NAME_LEN)
+		return -EINVAL;
+	mutex_lock(&session->attaching);
+	err = attach_locked(session, how);
+	mutex_unlock(&session->attaching);
+	return err;
+}
+
+static struct zcdma_request *first_done(struct zcdma_session *session)
+{
+	return list_first_entry_or_null(&session->done, struct zcdma_request, node);
+}
+
+/* Off the list of done ones, at most @max of them, to @batch. */
+static unsigned int take_done(struct zcdma_session *session, struct list_head *batch,
+			      unsigned int max)
+{
+	struct zcdma_request *req;
+	unsigned int nr = 0;
+
+	spin_lock_irq(&session->lock);
+	while (nr < max && (req = first_done(session))) {
+		list_move_tail(&req->node, batch);
+		nr++;
+	}
+	spin_unlock_irq(&session->lock);
+	return nr;
+}
+
+static void put_back(struct zcdma_session *session, struct list_head *batch)
+{
+	spin_lock_irq(&session->lock);
+	list_splice(batch, &session->done);
+	spin_unlock_irq(&session->lock);
+	wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM);
+}
+
+static void dispose_all(struct list_head *batch)
+{
+	struct zcdma_request *req, *tmp;
+
+	list_for_each_entry_safe(req, tmp, batch, node) {
+		list_del(&req->node);
+		zcdma_queue_dispose(req);
+	}
+}
+
+/*
+ * Nothing is lost on a bad address: what user space does not have is put back.
+ * User memory is written without "reaping", which an unbind may wait for.
+ */
+static ssize_t read_batch(struct zcdma_session *session, char __user *buf, unsigned int max)
+{
+	struct zcdma_completion out[READ_BATCH];
+	struct zcdma_request *req;
+	LIST_HEAD(batch);
+	unsigned int nr, i = 0;
+
+	mutex_lock(&session->reaping);
+	nr = take_done(session, &batch, min_t(unsigned int, max, READ_BATCH));
+	list_for_each_entry(req, &batch, node)
+		zcdma_queue_report(req, &out[i++]);
+	mutex_unlock(&session->reaping);
+	if (!nr)
+		return 0;
+
+	if (copy_to_user(buf, out, nr * sizeof(*out))) {
+		put_back(session, &batch);
+		return -EFAULT;
+	}
+	dispose_all(&batch);
+	return nr;
+}
+
+/* Is there something to read, or nothing to wait for? */
+static bool readable(struct zcdma_session *session)
+{
+	bool ret;
+
+	spin_lock_irq(&session->lock);
+	ret = !list_empty(&session->done) || !session->outstanding;
+	spin_unlock_irq(&session->lock);
+	return ret;
+}
+
+static int wait_readable(struct zcdma_session *session, bool nonblock)
+{
+	if (nonblock)
+		return readable(session) ? 0 : -EAGAIN;
+	return wait_event_interruptible(session->wq, readable(session));
+}
+
+/* read(): see the end of the uapi header. */
+ssize_t zcdma_session_read(struct zcdma_session *session, char __user *buf, size_t size,
+			   bool nonblock)
+{
+	size_t max = min_t(size_t, size / sizeof(struct zcdma_completion), INT_MAX);
+	size_t nr = 0;
+	ssize_t got = 0;
+
+	if (!max)
+		return -EINVAL;
+	while (!nr) {
+		int err = wait_readable(session, nonblock);
+
+		if (err)
+			return err;
+		do {
+			got = read_batch(session, buf + nr * sizeof(struct zcdma_completion),
+					 max - nr);
+			nr += max_t(ssize_t, got, 0);
+		} while (got == READ_BATCH && nr < max);
+		/* Another reader may have been faster; or there is nothing to come. */
+		if (got < 0 || !READ_ONCE(session->outstanding))
+			break;
+	}
+	if (nr)
+		return nr * sizeof(struct zcdma_completion);
+	return got ?: READ_ONCE(session->err);
+}
+
+__poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, poll_table *pt)
+{
+	__poll_t mask = 0;
+
+	poll_wait(file, &session->wq, pt);
+	spin_lock_irq(&session->lock);
+	if (!list_empty(&session->done))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (session->err)
+		mask |= EPOLLHUP | EPOLLERR;
+	else if (session->outstanding < session->depth)
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	spin_unlock_irq(&session->lock);
+	return mask;
+}
+
+/* The first request on a list whose memory nobody needs any more. */
+static struct zcdma_request *dirty(struct list_head *list)
+{
+	struct zcdma_request *req;
+
+	list_for_each_entry(req, list, node)
+		if (!req->pending && !req->clean)
+			return req;
+	return NULL;
+}
+
+/* The same for whatever has finished and was not delivered. */
+static struct zcdma_request *dirty_done(struct zcdma_session *session)
+{
+	struct zcdma_request *req;
+	struct zcdma_wait *wait;
+
+	spin_lock_irq(&session->lock);
+	req = dirty(&session->done);
+	list_for_each_entry(wait, &session->waits, node)
+		req = req ?: dirty(&wait->done);
+	spin_unlock_irq(&session->lock);
+	return req;
+}
+
+static struct zcdma_request *take_late(struct zcdma_session *session)
+{
+	struct zcdma_request *req;
+
+	spin_lock_irq(&session->lock);
+	req = dirty(&session->late);
+	if (req)
+		list_del(&req->node);
+	spin_unlock_irq(&session->lock);
+	return req;
+}
+
+/* A work that was armed held the session. */
+static void disarm(struct zcdma_session *session, struct delayed_work *work)
+{
+	if (cancel_delayed_work(work))
+		zcdma_session_put(session);
+}
+
+/**
+ * zcdma_session_sweep() - clean up after requests that nobody has read yet
+ * @session: the session. The caller holds a reference.
+ *
+ * Their completions stay where they are, unless nobody can read them any more.
+ */
+void zcdma_session_sweep(struct zcdma_session *session)
+{
+	struct zcdma_request *req;
+	LIST_HEAD(batch);
+	bool over;
+
+	mutex_lock(&session->reaping);
+	if (session->closed)
+		while (take_done(session, &batch, UINT_MAX))
+			dispose_all(&batch);
+	while ((req = dirty_done(session)))
+		zcdma_request_clean(req);
+	while ((req = take_late(session))) {
+		zcdma_request_clean(req);
+		zcdma_request_free(req);
+	}
+	mutex_unlock(&session->reaping);
+
+	spin_lock_irq(&session->lock);
+	over = session->closed && zcdma_queue_idle(session);
+	spin_unlock_irq(&session->lock);
+	if (over)
+		disarm(session, &session->watch);
+}
+
+static void janitor(struct work_struct *work)
+{
+	struct zcdma_session *session = container_of(to_delayed_work(work),
+						     struct zcdma_session, janitor);
+
+	spin_lock_irq(&session->lock);
+	session->sweeping = false;
+	spin_unlock_irq(&session->lock);
+	zcdma_session_sweep(session);
+	zcdma_session_put(session);
+}
+
+/**
+ * zcdma_session_close() - the file is gone
+ * @session: the reference of the file; not to be used afterwards.
+ *
+ * What has not begun is cancelled. What the engine has is stopped if nobody else
+ * uses the channel. Otherwise it runs to its end or deadline, the watch and the
+ * janitor see to that, and nothing is released before.
+ */
+void zcdma_session_close(struct zcdma_session *session)
+{
+	spin_lock_irq(&session->lock);
+	session->closed = true;
+	spin_unlock_irq(&session->lock);
+	zcdma_queue_fail(session, -ECANCELED);
+	if (session->chan)
+		zcdma_chan_leave(session->chan, &session->lane);
+	zcdma_session_sweep(session);
+	zcdma_session_put(session);
+}

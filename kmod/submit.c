@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SUBMIT: an array of ops, and waiting for them.
+ *
+ * A waiter is on the stack of the submitter, and requests point at it. They let
+ * go of it under session->lock: when they finish, or in zcdma_wait_end() when
+ * a signal has ended the wait. So none can point to a stack that is gone.
+ */
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include "zcdma.h"
+
+/* The first version's size. Shorter ones do not exist. */
+#define OP_SIZE_MIN	sizeof(struct zcdma_op)
+
+static int submit_one(struct zcdma_session *session, const struct zcdma_op *op,
+		      struct zcdma_wait *wait, unsigned int index)
+{
+	struct zcdma_chan *chan = session->chan;
+	struct zcdma_request *req;
+	int err;
+
+	err = zcdma_op_check(op);
+	if (err)
+		return err;
+	err = zcdma_queue_reserve(session);
+	if (err)
+		return err;
+	req = zcdma_request_create(session, op);
+	if (IS_ERR(req)) {
+		zcdma_queue_unreserve(session);
+		return PTR_ERR(req);
+	}
+	req->wait = wait;
+	req->index = index;
+	err = zcdma_queue_add(session, req);
+	if (err) {
+		req->res = err;
+		zcdma_queue_dispose(req);
+		return err;
+	}
+	zcdma_chan_ready(chan, &session->lane);
+	zcdma_chan_pump(chan);
+	return 0;
+}
+
+static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
+		      struct zcdma_wait *wait)
+{
+	u64 from = what->ops;
+	struct zcdma_op op;
+	int err;
+
+	for (; what->out_accepted < what->count; from += what->op_size) {
+		err = copy_struct_from_user(&op, sizeof(op), u64_to_user_ptr(from),
+					    what->op_size);
+		if (err)
+			return err;
+		err = submit_one(session, &op, wait, what->out_accepted);
+		if (err)
+			return err;
+		what->out_accepted++;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* The completions, each at its op's place. Stops at an address that is bad. */
+static int deliver(struct zcdma_session *session, struct zcdma_wait *wait,
+		   struct zcdma_completion __user *to)
+{
+	struct zcdma_request *req, *tmp;
+	struct zcdma_completion out;
+
+	zcdma_wait_collect(session, wait);
+	list_for_each_entry_safe(req, tmp, &wait->done, node) {
+		zcdma_queue_report(req, &out);
+		if (copy_to_user(to + req->index, &out, sizeof(out)))
+			return -EFAULT;
+		spin_lock_irq(&session->lock);
+		list_del(&req->node);
+		spin_unlock_irq(&session->lock);
+		zcdma_queue_dispose(req);
+	}
+	return 0;
+}
+
+static bool all_done(struct zcdma_session *session, struct zcdma_wait *wait)
+{
+	bool ret;
+
+	spin_lock_irq(&session->lock);
+	ret = !wait->left;
+	spin_unlock_irq(&session->lock);
+	return ret;
+}
+
+/* "all" may complete early, when the first ops are faster than the submitting of the next. */
+static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
+		    struct zcdma_wait *wait)
+{
+	while (!all_done(session, wait))
+		if (wait_for_completion_interruptible(&wait->all))
+			return -EINTR;
+	return wait->collect ? deliver(session, wait, u64_to_user_ptr(what->completions)) : 0;
+}
+
+static int submit_and_wait(struct zcdma_session *session, struct zcdma_submit *what)
+{
+	struct zcdma_wait wait;
+	int err, waited;
+
+	zcdma_wait_begin(session, &wait, what->completions);
+	err = submit_all(session, what, &wait);
+	waited = wait_for(session, what, &wait);
+	zcdma_wait_end(session, &wait);
+	return err ?: waited;
+}
+
+static int check(struct zcdma_session *session, const struct zcdma_submit *what)
+{
+	if (!what->count || what->count > ZCDMA_MAX_QUEUE_DEPTH ||
+	    what->op_size < OP_SIZE_MIN || what->op_size > PAGE_SIZE)
+		return -EINVAL;
+	if (what->completions && !(what->flags & ZCDMA_SUBMIT_WAIT))
+		return -EINVAL;
+	return zcdma_session_chan(session) ? 0 : -ENOTCONN;
+}
+
+/**
+ * zcdma_submit() - %ZCDMA_IOC_SUBMIT
+ * @session: the session.
+ * @what: the ops; out_accepted is set whatever is returned.
+ *
+ * Sleeps for page faults, and with %ZCDMA_SUBMIT_WAIT until the ops are complete:
+ * their deadlines bound it, and any signal ends it.
+ *
+ * Return: 0, or the first error; see the uapi header.
+ */
+int zcdma_submit(struct zcdma_session *session, struct zcdma_submit *what)
+{
+	int err;
+
+	what->out_accepted = 0;
+	err = check(session, what);
+	if (err)
+		return err;
+	if (what->flags & ZCDMA_SUBMIT_WAIT)
+		return submit_and_wait(session, what);
+	return submit_all(session, what, NULL);
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A channel's window: the engine at work.
+ *
+ * A piece lives in a slot, and a slot is on one of three lists: free, parked
+ * (cut, and the engine had no room for it) or inflight. Slots move under
+ * chan->lock. The provider is called without it, by one context at a time: the
+ * pump. Whoever finds the pump running leaves it a note ("again") instead.
+ *
+ * "prep" says NULL for "full" and for "too long", and not which. While pieces are
+ * in flight we take it for "full" and wait for one of them. With none in flight it
+ * can only be "too long" (or that the provider is out of memory, or shares its
+ * descriptors with others): the piece is halved until the engine takes it. An
+ * idle engine that refuses the smallest piece is asked again a few times, then
+ * the request fails.
+ *
+ * Stopping: no new piece goes out once the state is not LIVE and the pump has
+ * ended; terminate and synchronize then make sure that the engine touches no
+ * memory and that no callback will come. Providers without device_synchronize
+ * may still run a callback after that, for a slot that would by then belong to
+ * another piece. They get fresh slots, and a late callback finds an old one with
+ * no request in it.
+ */
+#include <linux/slab.h>
+#include "zcdma.h"
+
+/* A smaller piece is not worth a descriptor, in bytes. */
+#define MIN_PIECE	64
+
+/* How often and how long an idle engine may refuse the smallest piece. */
+#define MAX_REFUSALS	10
+#define REFUSAL_DELAY	msecs_to_jiffies(10)
+
+static bool can_stop(const struct zcdma_chan *chan)
+{
+	return chan->caps & ZCDMA_CAP_TERMINATE;
+}
+
+static void put_slot(struct zcdma_slot *slot)
+{
+	slot->req = NULL;
+	list_move(&slot->node, &slot->chan->free);
+}
+
+static struct zcdma_slot *free_slot(struct zcdma_chan *chan)
+{
+	return list_first_entry_or_null(&chan->free, struct zcdma_slot, node);
+}
+
+static void install(struct zcdma_chan *chan, struct zcdma_window *window)
+{
+	int i;
+
+	INIT_LIST_HEAD(&chan->free);
+	for (i = 0; i < ZCDMA_WINDOW; i++) {
+		window->slots[i].chan = chan;
+		list_add_tail(&window->slots[i].node, &chan->free);
+	}
+	chan->window = window;
+}
+
+static void refill_work(struct work_struct *work)
+{
+	zcdma_chan_pump(container_of(to_delayed_work(work), struct zcdma_chan, refill));
+}
+
+/**
+ * zcdma_window_init() - prepare what belongs to the engine at work
+ * @chan: zeroed here.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int zcdma_window_init(struct zcdma_chan *chan)
+{
+	struct zcdma_window *window = kzalloc(sizeof(*window), GFP_KERNEL);
+
+	if (!window)
+		return -ENOMEM;
+	spin_lock_init(&chan->lock);
+	mutex_init(&chan->stopping);
+	init_waitqueue_head(&chan->idle);
+	INIT_DELAYED_WORK(&chan->refill, refill_work);
+	INIT_LIST_HEAD(&chan->ready);
+	INIT_LIST_HEAD(&chan->parked);
+	INIT_LIST_HEAD(&chan->inflight);
+	INIT_LIST_HEAD(&chan->retired);
+	install(chan, window);
+	return 0;
+}
+
+/* No callback can come any more. */
+void zcdma_window_free(struct zcdma_chan *chan)
+{
+	struct zcdma_window *window, *tmp;
+
+	list_for_each_entry_safe(window, tmp, &chan->retired, node)
+		kfree(window);
+	kfree(chan->window);
+}
+
+/* The next session's next piece. Under chan->lock. */
+static struct zcdma_slot *cut_next(struct zcdma_chan *chan)
+{
+	struct zcdma_slot *slot = free_slot(chan);
+	struct zcdma_lane *lane;
+
+	while (slot && (lane = list_first_entry_or_null(&chan->ready, struct zcdma_lane, turn))) {
+		if (zcdma_queue_cut(lane->session, slot)) {
+			list_move_tail(&lane->turn, &chan->ready);
+			return slot;
+		}
+		list_del_init(&lane->turn);
+	}
+	return NULL;
+}
+
+/* A piece for the engine, on "inflight" already: its callback may come at once. */
+static struct zcdma_slot *next_slot(struct zcdma_chan *chan)
+{
+	struct zcdma_slot *slot;
+
+	if (chan->state != ZCDMA_CHAN_LIVE)
+		return NULL;
+	slot = list_first_entry_or_null(&chan->parked, struct zcdma_slot, node);
+	if (!slot)
+		slot = cut_next(chan);
+	if (!slot)
+		return NULL;
+	if (list_empty(&chan->inflight))
+		chan->progress = jiffies;
+	list_move_tail(&slot->node, &chan->inflight);
+	return slot;
+}
+
+static void slot_failed(struct zcdma_slot *slot, u32 flags)
+{
+	struct zcdma_request *req = slot->req;
+
+	put_slot(slot);
+	zcdma_piece_failed(slot, req, flags);
+}
+
+static bool has_more(const struct zcdma_chan *chan)
+{
+	return !list_empty(&chan->parked) || !list_empty(&chan->ready);
+}
+
+/* The provider's callback for one descriptor, in whatever context. */
+static void slot_done(void *param, const struct dmaengine_result *result)
+{
+	struct zcdma_slot *slot = param;
+	struct zcdma_chan *chan = slot->chan;
+	bool bad = result && result->result != DMA_TRANS_NOERROR;
+	struct zcdma_request *req;
+	unsigned long irq;
+	bool more;
+
+	spin_lock_irqsave(&chan->lock, irq);
+	req = slot->req;
+	/* Late, or aborted by our own stop: collect() has it, or will. */
+	if (!req || (bad && chan->state != ZCDMA_CHAN_LIVE)) {
+		spin_unlock_irqrestore(&chan->lock, irq);
+		return;
+	}
+	chan->progress = jiffies;
+	chan->refused = 0;
+	if (bad) {
+		slot_failed(slot, ZCDMA_DONE_REPORTED);
+	} else {
+		put_slot(slot);
+		zcdma_piece_done(slot, req, chan->done_flags);
+	}
+	more = has_more(chan);
+	if (list_empty(&chan->inflight) && wq_has_sleeper(&chan->idle))
+		wake_up(&chan->idle);
+	spin_unlock_irqrestore(&chan->lock, irq);
+
+	if (more && chan->inline_refill)
+		zcdma_chan_pump(chan);
+	else if (more)
+		mod_delayed_work(zcdma_wq, &chan->refill, 0);
+}
+
+/* Return: 0, -EAGAIN when the provider had no descriptor, -EIO when it refused it. */
+static int hand_over(struct zcdma_slot *slot)
+{
+	struct dma_async_tx_descriptor *desc = zcdma_slot_prep(slot);
+
+	if (!desc)
+		return -EAGAIN;
+	/* From here to the submit a provider may hold a lock: nothing that sleeps. */
+	desc->callback_result = slot_done;
+	desc->callback_param = slot;
+	return dma_submit_error(dmaengine_submit(desc)) ? -EIO : 0;
+}
+
+/* Half of a piece, as the engine wants it aligned; 0 when it is small enough already. */
+static size_t half(const struct zcdma_slot *slot)
+{
+	u32 align = max(slot->chan->copy_align, slot->chan->fill_align);
+	size_t len = round_down(slot->len / 2, max_t(size_t, align, MIN_PIECE));
+
+	return len < slot->len ? len : 0;
+}
+
+/* An idle engine wants no piece this long, or none at all. Under chan->lock. */
+static void refused(struct zcdma_chan *chan, struct zcdma_slot *slot)
+{
+	struct zcdma_slot *rest = free_slot(chan);
+	size_t len = half(slot);
+
+	if (len && rest) {
+		zcdma_piece_split(slot, rest, len);
+		list_move(&rest->node, &chan->parked);
+		list_move(&slot->node, &chan->parked);
+		chan->again = true;
+	} else if (chan->refused++ < MAX_REFUSALS) {
+		mod_delayed_work(zcdma_wq, &chan->refill, REFUSAL_DELAY);
+	} else {
+		chan->refused = 0;
+		slot_failed(slot, 0);
+		chan->again = true;
+	}
+}
+
+/* The provider gave no descriptor. Under chan->lock. */
+static void no_room(struct zcdma_chan *chan, struct zcdma_slot *slot)
+{
+	list_move(&slot->node, &chan->parked);
+	if (list_empty(&chan->inflight))
+		refused(chan, slot);
+}
+
+/* What fits into the window and the engine. Called and left with chan->lock held. */
+static void fill_window(struct zcdma_chan *chan, unsigned long *irq)
+{
+	struct zcdma_slot *slot;
+	bool handed = false;
+	int err = 0;
+
+	while (err != -EAGAIN && (slot = next_slot(chan))) {
+		spin_unlock_irqrestore(&chan->lock, *irq);
+		err = hand_over(slot);
+		spin_lock_irqsave(&chan->lock, *irq);
+		if (!err)
+			handed = true;
+		else if (err == -EAGAIN)
+			no_room(chan, slot);
+		else
+			slot_failed(slot, 0);
+	}
+	if (handed) {
+		spin_unlock_irqrestore(&chan->lock, *irq);
+		dma_async_issue_pending(chan->dma);
+		spin_lock_irqsave(&chan->lock, *irq);
+	}
+}
+
+/**
+ * zcdma_chan_pump() - hand the engine what there is to do
+ * @chan: the channel.
+ *
+ * From any context, unless the provider's prep cannot be called there: see
+ * "inline_refill". Holds no lock of ours while it calls the provider.
+ */
+void zcdma_chan_pump(struct zcdma_chan *chan)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&chan->lock, irq);
+	chan->again = true;
+	if (!chan->pumping) {
+		chan->pumping = true;
+		while (chan->again) {
+			chan->again = false;
+			fill_window(chan, &irq);
+		}
+		chan->pumping = false;
+		if (chan->state != ZCDMA_CHAN_LIVE)
+			wake_up(&chan->idle);
+	}
+	spin_unlock_irqrestore(&chan->lock, irq);
+}
+
+/**
+ * zcdma_chan_ready() - a session has something to hand out
+ * @chan: its channel.
+ * @lane: its place there.
+ *
+ * To be followed by zcdma_chan_pump().
+ */
+void zcdma_chan_ready(struct zcdma_chan *chan, struct zcdma_lane *lane)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&chan->lock, irq);
+	if (list_empty(&lane->turn) && chan->state != ZCDMA_CHAN_GONE)
+		list_add_tail(&lane->turn, &chan->ready);
+	spin_unlock_irqrestore(&chan->lock, irq);
+}
+
+/* Has the engine nothing of ours? */
+bool zcdma_chan_idle(struct zcdma_chan *chan)
+{
+	unsigned long irq;
+	bool ret;
+
+	spin_lock_irqsave(&chan->lock, irq);
+	ret = list_empty(&chan->inflight);
+	spin_unlock_irqrestore(&chan->lock, irq);
+	return ret;
+}
+
+static bool pump_ended(struct zcdma_chan *chan)
+{
+	bool ret;
+
+	spin_lock_irq(&chan->lock);
+	ret = !chan->pumping;
+	spin_unlock_irq(&chan->lock);
+	return ret;
+}
+
+/* Afterwards nothing is handed out, and an engine that can be stopped is. May sleep. */
+static void stop(struct zcdma_chan *chan, enum zcdma_chan_state state)
+{
+	spin_lock_irq(&chan->lock);
+	chan->state = state;
+	spin_unlock_irq(&chan->lock);
+	wait_event(chan->idle, pump_ended(chan));
+	if (can_stop(chan))
+		dmaengine_terminate_sync(chan->dma);
+}
+
+/* Newest first, so that what runs again is in its old order. Under chan->lock. */
+static void take_back(struct zcdma_chan *chan, struct list_head *list)
+{
+	struct zcdma_slot *slot, *tmp;
+
+	list_for_each_entry_safe_reverse(slot, tmp, list, node) {
+		struct zcdma_request *req = slot->req;
+
+		put_slot(slot);
+		zcdma_piece_back(slot, req);
+	}
+}
+
+/* The engine is stopped: all pieces come back. */
+static void collect(struct zcdma_chan *chan, struct zcdma_window *fresh)
+{
+	spin_lock_irq(&chan->lock);
+	take_back(chan, &chan->parked);
+	take_back(chan, &chan->inflight);
+	chan->refused = 0;
+	if (fresh) {
+		list_add(&chan->window->node, &chan->retired);
+		install(chan, fresh);
+	}
+	spin_unlock_irq(&chan->lock);
+	wake_up(&chan->idle);
+}
+
+/* What runs again is in the queues of sessions that may have no turn any more. */
+static void all_ready(struct zcdma_chan *chan)
+{
+	struct zcdma_lane *lane;
+
+	list_for_each_entry(lane, &chan->lanes, node)
+		if (list_empty(&lane->turn))
+			list_add_tail(&lane->turn, &chan->ready);
+}
+
+static void restart(struct zcdma_chan *chan)
+{
+	struct zcdma_window *fresh = NULL;
+
+	if (!chan->dma->device->device_synchronize)
+		fresh = kzalloc(sizeof(*fresh), GFP_KERNEL | __GFP_NOFAIL);
+	dev_warn_ratelimited(chan->dev, "zcdma: %s hangs, stopping it\n",
+			     dma_chan_name(chan->dma));
+	stop(chan, ZCDMA_CHAN_STOPPED);
+	collect(chan, fresh);
+	spin_lock_irq(&chan->lock);
+	chan->state = ZCDMA_CHAN_LIVE;
+	all_ready(chan);
+	spin_unlock_irq(&chan->lock);
+	zcdma_chan_pump(chan);
+}
+
+/* Is there work at the engine, and for how long did it not get on? */
+static bool hangs(struct zcdma_chan *chan, unsigned long *until)
+{
+	bool ret;
+
+	spin_lock_irq(&chan->lock);
+	*until = chan->progress + ZCDMA_STALLED;
+	ret = !list_empty(&chan->inflight) && time_after_eq(jiffies, *until);
+	spin_unlock_irq(&chan->lock);
+	return ret;
+}
+
+/**
+ * zcdma_chan_expire() - a request is past its deadline and has pieces at the engine
+ * @chan: the channel.
+ * @again: when to look again, in jiffies.
+ *
+ * An engine that gets on is left to it: it will give the pieces back. One that
+ * does not is stopped, and what was in flight for others runs again.
+ *
+ * Return: false when it hangs and cannot be stopped.
+ */
+bool zcdma_chan_expire(struct zcdma_chan *chan, unsigned long *again)
+{
+	bool ret = true;
+
+	mutex_lock(&chan->stopping);
+	if (chan->state == ZCDMA_CHAN_LIVE && hangs(chan, again)) {
+		*again = jiffies + ZCDMA_STALLED;
+		ret = can_stop(chan);
+		if (ret)
+			restart(chan);
+	}
+	mutex_unlock(&chan->stopping);
+	return ret;
+}
+
+/**
+ * zcdma_chan_shut() - give the channel back to the kernel
+ * @chan: LIVE; under zcdma_registry. Not to be used afterwards.
+ *
+ * All pieces come back. The requests that they belong to must have been failed,
+ * or their sessions. May sleep.
+ */
+void zcdma_chan_shut(struct zcdma_chan *chan)
+{
+	mutex_lock(&chan->stopping);
+	stop(chan, ZCDMA_CHAN_GONE);
+	cancel_delayed_work_sync(&chan->refill);
+	dma_release_channel(chan->dma);
+	collect(chan, NULL);
+	mutex_unlock(&chan->stopping);
+}
