@@ -59,7 +59,8 @@ static void watch_from(struct zcdma_session *session, unsigned long deadline)
 static void wake_readers(struct zcdma_session *session)
 {
 	if (wq_has_sleeper(&session->wq))
-		wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM);
+		wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM |
+			     (session->err ? EPOLLHUP | EPOLLERR : 0));
 }
 
 /* The one completion of a request. Under session->lock. */

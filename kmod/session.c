@@ -114,7 +114,7 @@ int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how
 	int err;
 
 	if (how->channels > 1 || how->queue_depth > ZCDMA_MAX_QUEUE_DEPTH ||
-	    how->deadline_ms > ZCDMA_MAX_DEADLINE_MS ||
+	    how->deadline_ms > ZCDMA_MAX_DEADLINE_MS || (how->caps & ~(u64)ZCDMA_CAP_ALL) ||
 	    strnlen(how->name, ZCDMA_NAME_LEN) == ZCDMA_NAME_LEN)
 		return -EINVAL;
 	mutex_lock(&session->attaching);
@@ -244,9 +244,9 @@ __poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, po
 	spin_lock_irq(&session->lock);
 	if (!list_empty(&session->done))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (session->err)
+	if (session->err && zcdma_queue_idle(session))
 		mask |= EPOLLHUP | EPOLLERR;
-	else if (session->outstanding < session->depth)
+	else if (!session->err && session->outstanding < session->depth)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	spin_unlock_irq(&session->lock);
 	return mask;

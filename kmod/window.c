@@ -24,9 +24,6 @@
 #include <linux/slab.h>
 #include "zcdma.h"
 
-/* A smaller piece is not worth a descriptor, in bytes. */
-#define MIN_PIECE	64
-
 /* How often and how long an idle engine may refuse the smallest piece. */
 #define MAX_REFUSALS	10
 #define REFUSAL_DELAY	msecs_to_jiffies(10)
@@ -114,6 +111,27 @@ static struct zcdma_slot *cut_next(struct zcdma_chan *chan)
 	return NULL;
 }
 
+static void give_back(struct zcdma_slot *slot)
+{
+	struct zcdma_request *req = slot->req;
+
+	put_slot(slot);
+	zcdma_piece_back(slot, req);
+}
+
+/* The first piece that is parked and that somebody still wants. Under chan->lock. */
+static struct zcdma_slot *first_parked(struct zcdma_chan *chan)
+{
+	struct zcdma_slot *slot, *tmp;
+
+	list_for_each_entry_safe(slot, tmp, &chan->parked, node) {
+		if (!READ_ONCE(slot->req->res))
+			return slot;
+		give_back(slot);
+	}
+	return NULL;
+}
+
 /* A piece for the engine, on "inflight" already: its callback may come at once. */
 static struct zcdma_slot *next_slot(struct zcdma_chan *chan)
 {
@@ -121,9 +139,7 @@ static struct zcdma_slot *next_slot(struct zcdma_chan *chan)
 
 	if (chan->state != ZCDMA_CHAN_LIVE)
 		return NULL;
-	slot = list_first_entry_or_null(&chan->parked, struct zcdma_slot, node);
-	if (!slot)
-		slot = cut_next(chan);
+	slot = first_parked(chan) ?: cut_next(chan);
 	if (!slot)
 		return NULL;
 	if (list_empty(&chan->inflight))
@@ -163,7 +179,6 @@ static void slot_done(void *param, const struct dmaengine_result *result)
 		return;
 	}
 	chan->progress = jiffies;
-	chan->refused = 0;
 	if (bad) {
 		slot_failed(slot, ZCDMA_DONE_REPORTED);
 	} else {
@@ -197,10 +212,7 @@ static int hand_over(struct zcdma_slot *slot)
 /* Half of a piece, as the engine wants it aligned; 0 when it is small enough already. */
 static size_t half(const struct zcdma_slot *slot)
 {
-	u32 align = max(slot->chan->copy_align, slot->chan->fill_align);
-	size_t len = round_down(slot->len / 2, max_t(size_t, align, MIN_PIECE));
-
-	return len < slot->len ? len : 0;
+	return round_down(slot->len / 2, max(slot->chan->copy_align, slot->chan->fill_align));
 }
 
 /* An idle engine wants no piece this long, or none at all. Under chan->lock. */
@@ -213,11 +225,13 @@ static void refused(struct zcdma_chan *chan, struct zcdma_slot *slot)
 		zcdma_piece_split(slot, rest, len);
 		list_move(&rest->node, &chan->parked);
 		list_move(&slot->node, &chan->parked);
+		chan->halved_to = len;
 		chan->again = true;
 	} else if (chan->refused++ < MAX_REFUSALS) {
 		mod_delayed_work(zcdma_wq, &chan->refill, REFUSAL_DELAY);
 	} else {
 		chan->refused = 0;
+		chan->halved_to = 0;
 		slot_failed(slot, 0);
 		chan->again = true;
 	}
@@ -231,6 +245,15 @@ static void no_room(struct zcdma_chan *chan, struct zcdma_slot *slot)
 		refused(chan, slot);
 }
 
+/* The engine took a piece. Was it one of those it had found too long? */
+static void learn_limit(struct zcdma_chan *chan)
+{
+	if (chan->halved_to)
+		WRITE_ONCE(chan->max_piece, chan->halved_to);
+	chan->halved_to = 0;
+	chan->refused = 0;
+}
+
 /* What fits into the window and the engine. Called and left with chan->lock held. */
 static void fill_window(struct zcdma_chan *chan, unsigned long *irq)
 {
@@ -242,8 +265,9 @@ static void fill_window(struct zcdma_chan *chan, unsigned long *irq)
 		spin_unlock_irqrestore(&chan->lock, *irq);
 		err = hand_over(slot);
 		spin_lock_irqsave(&chan->lock, *irq);
+		handed |= !err;
 		if (!err)
-			handed = true;
+			learn_limit(chan);
 		else if (err == -EAGAIN)
 			no_room(chan, slot);
 		else
@@ -337,12 +361,8 @@ static void take_back(struct zcdma_chan *chan, struct list_head *list)
 {
 	struct zcdma_slot *slot, *tmp;
 
-	list_for_each_entry_safe_reverse(slot, tmp, list, node) {
-		struct zcdma_request *req = slot->req;
-
-		put_slot(slot);
-		zcdma_piece_back(slot, req);
-	}
+	list_for_each_entry_safe_reverse(slot, tmp, list, node)
+		give_back(slot);
 }
 
 /* The engine is stopped: all pieces come back. */

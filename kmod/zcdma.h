@@ -57,6 +57,12 @@
  */
 #define ZCDMA_STALLED			msecs_to_jiffies(500)
 
+/* Every bit of &enum zcdma_cap */
+#define ZCDMA_CAP_ALL								\
+	(ZCDMA_CAP_COPY | ZCDMA_CAP_FILL | ZCDMA_CAP_SLAVE | ZCDMA_CAP_CYCLIC |	\
+	 ZCDMA_CAP_HARDWARE | ZCDMA_CAP_TERMINATE | ZCDMA_CAP_PAUSE |		\
+	 ZCDMA_CAP_UNORDERED | ZCDMA_CAP_COHERENT)
+
 struct user_struct;
 struct zcdma_session;
 struct zcdma_request;
@@ -234,6 +240,7 @@ struct zcdma_window {
  * @window: the slots.
  * @retired: windows in which a callback may still arrive, until the release.
  * @max_piece: longest piece the engine is known to take.
+ * @halved_to: length of the piece that is being tried after a longer was refused.
  * @refused: how often in a row the idle engine refused the smallest piece.
  * @progress: when the engine last finished something or was given work while idle.
  * @refill: hands out more where the callback cannot.
@@ -275,6 +282,7 @@ struct zcdma_chan {
 	struct zcdma_window *window;
 	struct list_head retired;
 	size_t max_piece;
+	size_t halved_to;
 	unsigned int refused;
 	unsigned long progress;
 	struct delayed_work refill;

@@ -399,7 +399,7 @@ struct zcdma_cancel {
  * read again. ENODEV: the engine went away and all completions were read.
  *
  * poll() says POLLIN when read() has something, POLLOUT when the queue has
- * room, POLLHUP | POLLERR when the engine went away.
+ * room, POLLHUP | POLLERR when the engine went away and all ops have finished.
  *
  * close() of the last descriptor cancels what has not begun. What the engine
  * already has is stopped or awaited in the kernel; no memory is released

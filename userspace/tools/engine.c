@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A session on the command line: opened, attached, and what goes wrong explained. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+#include "engine.h"
+
+/* What to do about an error; the first of each counts. */
+struct hint {
+	int error;
+	const char *text;
+};
+
+static const struct hint device_hints[] = {
+	{ ENOENT, "; load the module: modprobe zcdma" },
+	{ ENODEV, "; load the module: modprobe zcdma" },
+	{ ENXIO, "; load the module: modprobe zcdma" },
+	{ EACCES, "; join the group it belongs to, or ask root for access, see zcdma(4)" },
+	{ EPERM, "; join the group it belongs to, or ask root for access, see zcdma(4)" },
+	{ ENOTTY, "; it is not zcdma's device" },
+	{ 0 },
+};
+
+static const struct hint attach_hints[] = {
+	{ ENODEV, "; no such channel, device or provider that copies, see zcdma list" },
+	{ EBUSY, "; somebody else has it, see zcdma list for what is free" },
+	{ EPERM, "; the module's parameter \"allow\" keeps zcdma from it" },
+	{ EINVAL, "; is --deadline longer than zcdma info allows?" },
+	{ 0 },
+};
+
+static const struct hint transfer_hints[] = {
+	{ ETIMEDOUT, "; the engine did not finish before the deadline, see --deadline, dmesg" },
+	{ ENODEV, "; the engine went away" },
+	{ EIO, "; the engine reported an error, see dmesg" },
+	{ ENOMEM, "; memory is short, or more is locked than ulimit -l allows" },
+	{ EFAULT, "; its pages cannot be had, because of its file system or its disk" },
+	{ 0 },
+};
+
+static const char *hint(const struct hint *hints, int error)
+{
+	for (; hints->error; hints++)
+		if (hints->error == error)
+			return hints->text;
+	return "";
+}
+
+struct zcdma_session *device_open(void)
+{
+	struct zcdma_session *session = zcdma_open(NULL);
+
+	if (!session)
+		complain("%s: %s%s", ZCDMA_DEVICE, strerror(errno), hint(device_hints, errno));
+	return session;
+}
+
+static void attach_complain(const struct engine *engine, int error)
+{
+	if (error == ENODEV && !engine->name)
+		complain(NO_ENGINE);
+	else
+		complain("%s: cannot attach: %s%s", engine->name ? engine->name : "any channel",
+			 strerror(error), hint(attach_hints, error));
+}
+
+int engine_open(struct engine *engine)
+{
+	struct zcdma_attach attach = {
+		.caps = ZCDMA_CAP_COPY,
+		.deadline_ms = engine->deadline_ms,
+	};
+
+	engine->session = device_open();
+	if (!engine->session)
+		return -1;
+	if (engine->name)
+		snprintf(attach.name, sizeof(attach.name), "%s", engine->name);
+	if (!zcdma_attach(engine->session, &attach) &&
+	    !zcdma_query_channel(engine->session, ZCDMA_QUERY_ATTACHED, 0, &engine->channel))
+		return 0;
+
+	attach_complain(engine, errno);
+	engine_close(engine);
+	return -1;
+}
+
+void engine_close(struct engine *engine)
+{
+	zcdma_close(engine->session);
+	engine->session = NULL;
+}
+
+int engine_complain(const struct engine *engine, const char *what, int error)
+{
+	return complain("%s: moving it by %s: %s%s", what, engine->channel.out_name,
+			strerror(error), hint(transfer_hints, error));
+}
+
+int engine_set_channel(struct engine *engine, const char *text)
+{
+	if (!*text || strlen(text) >= ZCDMA_NAME_LEN)
+		return complain_usage("--channel: %s: not a channel's name", text);
+	engine->name = text;
+	return EXIT_DONE;
+}
+
+int engine_set_deadline(struct engine *engine, const char *text)
+{
+	uint64_t value;
+
+	if (!parse_number(text, UINT32_MAX, &value) || !value)
+		return complain_usage("--deadline: %s: not a number of milliseconds", text);
+	engine->deadline_ms = value;
+	return EXIT_DONE;
+}
