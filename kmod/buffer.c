@@ -29,6 +29,7 @@
  * not give a user more.
  */
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -47,25 +48,25 @@ unsigned long zcdma_mem_span(u64 addr, u64 len)
 
 /**
  * zcdma_charge() - charge pages to a user's RLIMIT_MEMLOCK
- * @user: who; the caller holds a reference until zcdma_uncharge().
+ * @cred: whose; the caller holds a reference until zcdma_uncharge().
  * @pages: how many.
  *
  * Return: 0, or -ENOMEM when that is over the calling process's limit and it
  * lacks CAP_IPC_LOCK.
  */
-int zcdma_charge(struct user_struct *user, unsigned long pages)
+int zcdma_charge(const struct cred *cred, unsigned long pages)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 
-	if (atomic_long_add_return(pages, &user->locked_vm) <= limit || capable(CAP_IPC_LOCK))
+	if (atomic_long_add_return(pages, &cred->user->locked_vm) <= limit || capable(CAP_IPC_LOCK))
 		return 0;
-	atomic_long_sub(pages, &user->locked_vm);
+	zcdma_uncharge(cred, pages);
 	return -ENOMEM;
 }
 
-void zcdma_uncharge(struct user_struct *user, unsigned long pages)
+void zcdma_uncharge(const struct cred *cred, unsigned long pages)
 {
-	atomic_long_sub(pages, &user->locked_vm);
+	atomic_long_sub(pages, &cred->user->locked_vm);
 }
 
 /* Our error for what pinning says: an address that is no memory is EFAULT, whatever kind. */

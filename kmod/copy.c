@@ -17,8 +17,8 @@
  * The CPU's part is done last, in zcdma_request_clean(), and only if the
  * engine's part went well.
  */
+#include <linux/cred.h>
 #include <linux/log2.h>
-#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "zcdma.h"
@@ -91,8 +91,8 @@ static int charge(struct zcdma_request *req, const struct zcdma_op *op)
 
 	if (op->opcode == ZCDMA_OP_COPY)
 		pages += zcdma_mem_span(op->src, op->len);
-	req->user = get_uid(current_user());
-	err = zcdma_charge(req->user, pages);
+	req->cred = get_current_cred();
+	err = zcdma_charge(req->cred, pages);
 	if (!err)
 		req->charged = pages;
 	return err;
@@ -185,11 +185,10 @@ static void release_memory(struct zcdma_request *req)
 	zcdma_mem_release(&req->src, false);
 	zcdma_mem_release(&req->dst, true);
 	if (req->charged)
-		zcdma_uncharge(req->user, req->charged);
+		zcdma_uncharge(req->cred, req->charged);
 	req->charged = 0;
-	if (req->user)
-		free_uid(req->user);
-	req->user = NULL;
+	put_cred(req->cred);
+	req->cred = NULL;
 }
 
 static void move_by_cpu(struct zcdma_request *req, size_t start, size_t len)
@@ -238,7 +237,7 @@ static int map_error(struct zcdma_session *session, int err)
 	return READ_ONCE(session->outstanding) > 1 ? -EAGAIN : -ENOMEM;
 }
 
-static int fill_in(struct zcdma_request *req, const struct zcdma_op *op)
+static int fill_in(struct zcdma_request *req, const struct zcdma_op *op, u64 now)
 {
 	u32 deadline_ms = op->deadline_ms ?: req->session->deadline_ms;
 	int err;
@@ -248,7 +247,7 @@ static int fill_in(struct zcdma_request *req, const struct zcdma_op *op)
 	req->byte = op->src;
 	req->len = op->len;
 	req->failed_at = SIZE_MAX;
-	req->deadline = jiffies + msecs_to_jiffies(deadline_ms);
+	req->deadline = now + deadline_ms * (u64)NSEC_PER_MSEC;
 	split(req, op);
 	err = charge(req, op);
 	if (err)
@@ -264,13 +263,14 @@ static int fill_in(struct zcdma_request *req, const struct zcdma_op *op)
  * zcdma_request_create() - a request, its memory pinned, charged and mapped
  * @session: attached.
  * @op: checked by zcdma_op_check().
+ * @now: ktime_get_ns() of the submit.
  *
  * May sleep, for as long as page faults take.
  *
  * Return: the request, or ERR_PTR() of -EFAULT, -ENOMEM, -EAGAIN, -EINTR, -ENODEV.
  */
 struct zcdma_request *zcdma_request_create(struct zcdma_session *session,
-					   const struct zcdma_op *op)
+					   const struct zcdma_op *op, u64 now)
 {
 	struct zcdma_request *req = kmem_cache_zalloc(request_cache, GFP_KERNEL_ACCOUNT);
 	int err;
@@ -279,7 +279,7 @@ struct zcdma_request *zcdma_request_create(struct zcdma_session *session,
 		return ERR_PTR(-ENOMEM);
 	zcdma_session_get(session);
 	req->session = session;
-	err = fill_in(req, op);
+	err = fill_in(req, op, now);
 	if (!err)
 		return req;
 	release_memory(req);

@@ -49,7 +49,7 @@ static int submit(struct zcdma_session *session, union zcdma_arg *arg)
 
 static int cancel(struct zcdma_session *session, union zcdma_arg *arg)
 {
-	return zcdma_queue_cancel(session, &arg->cancel);
+	return zcdma_session_cancel(session, &arg->cancel);
 }
 
 /**
@@ -139,6 +139,9 @@ static long zcdma_unlocked_ioctl(struct file *file, unsigned int cmd, unsigned l
 	err = copy_struct_from_user(&arg, size, user, user_size);
 	if (!err)
 		err = check_arg(row, &arg);
+	/* Results that cannot be written are an error before anything is done. */
+	if (!err && copy_to_user(user, &arg, min(size, user_size)))
+		err = -EFAULT;
 	if (err)
 		return err;
 	err = row->fn(file->private_data, &arg);

@@ -28,6 +28,9 @@
 
 #define SWEEP_AFTER	msecs_to_jiffies(100)
 
+/* How often to look at an engine that has what is past its deadline, and gets on. */
+#define STALLED_LOOK_NS	(50 * NSEC_PER_MSEC)
+
 /* A work that is pending holds the session. */
 static void arm(struct zcdma_session *session, struct delayed_work *work, unsigned long delay)
 {
@@ -45,15 +48,16 @@ static void arm_janitor(struct zcdma_session *session)
 }
 
 /* Make sure the watch looks at @deadline at the latest. */
-static void watch_from(struct zcdma_session *session, unsigned long deadline)
+static void watch_from(struct zcdma_session *session, u64 deadline)
 {
-	unsigned long now = jiffies;
+	u64 now;
 
-	if (session->watching && !time_before(deadline, session->watch_at))
+	if (session->watching && deadline >= session->watch_at)
 		return;
 	session->watching = true;
 	session->watch_at = deadline;
-	arm(session, &session->watch, time_after(deadline, now) ? deadline - now : 0);
+	now = ktime_get_ns();
+	arm(session, &session->watch, deadline > now ? nsecs_to_jiffies(deadline - now) + 1 : 0);
 }
 
 static void wake_readers(struct zcdma_session *session)
@@ -67,19 +71,19 @@ static void wake_readers(struct zcdma_session *session)
 static void finish(struct zcdma_request *req)
 {
 	struct zcdma_session *session = req->session;
-	struct zcdma_wait *wait = req->wait;
+	struct zcdma_taker *taker = req->taker;
 
 	req->finished = true;
-	req->wait = NULL;
-	if (wait && wait->collect) {
-		list_move_tail(&req->node, &wait->done);
+	req->taker = NULL;
+	if (taker && taker->collect) {
+		list_move_tail(&req->node, &taker->done);
 	} else {
 		list_move_tail(&req->node, &session->done);
 		arm_janitor(session);
 		wake_readers(session);
 	}
-	if (wait && !--wait->left)
-		complete(&wait->all);
+	if (taker && !--taker->left)
+		complete(&taker->all);
 }
 
 /* A piece came back, or none will go out: is that all? Under session->lock. */
@@ -152,8 +156,8 @@ int zcdma_queue_add(struct zcdma_session *session, struct zcdma_request *req)
 	spin_lock_irqsave(&session->lock, irq);
 	err = session->err;
 	if (!err) {
-		if (req->wait)
-			req->wait->left++;
+		if (req->taker)
+			req->taker->left++;
 		list_add_tail(&req->node, &session->queue);
 		watch_from(session, req->deadline);
 	}
@@ -282,12 +286,13 @@ static bool any_meant(struct list_head *list, const struct zcdma_cancel *what)
 	return false;
 }
 
-/* %ZCDMA_IOC_CANCEL */
+/* %ZCDMA_IOC_CANCEL, once nothing of the session is parked at its channel. */
 int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
 {
 	struct zcdma_request *req, *tmp;
 	int err = 0;
 
+	what->out_cancelled = 0;
 	spin_lock_irq(&session->lock);
 	list_for_each_entry_safe(req, tmp, &session->queue, node) {
 		if (begun(req) || !meant(req, what))
@@ -323,69 +328,103 @@ void zcdma_queue_fail(struct zcdma_session *session, int err)
 }
 
 /**
- * zcdma_wait_begin() - be somebody that requests can point to
+ * zcdma_taker_begin() - take completions
  * @session: the session.
- * @wait: on the caller's stack, until zcdma_wait_end().
- * @collect: what finishes is for the waiter and not for read().
+ * @taker: on the caller's stack, until zcdma_taker_end().
+ * @collect: requests that point to it are for it and not for read().
  */
-void zcdma_wait_begin(struct zcdma_session *session, struct zcdma_wait *wait, bool collect)
+void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect)
 {
-	wait->collect = collect;
-	wait->left = 0;
-	INIT_LIST_HEAD(&wait->done);
-	init_completion(&wait->all);
+	taker->collect = collect;
+	taker->left = 0;
+	INIT_LIST_HEAD(&taker->done);
+	init_completion(&taker->all);
 	spin_lock_irq(&session->lock);
-	list_add(&wait->node, &session->waits);
+	list_add(&taker->node, &session->takers);
 	spin_unlock_irq(&session->lock);
 }
 
 /**
- * zcdma_wait_collect() - clean up after what has finished for a waiter
+ * zcdma_taker_clean() - clean up after what has finished for a taker
  * @session: the session.
- * @wait: all its requests have finished.
+ * @taker: none of its requests is unfinished.
  *
  * To be done before any user memory is touched: an unbind may wait for it.
  */
-void zcdma_wait_collect(struct zcdma_session *session, struct zcdma_wait *wait)
+void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	struct zcdma_request *req;
 
 	mutex_lock(&session->reaping);
-	list_for_each_entry(req, &wait->done, node)
+	list_for_each_entry(req, &taker->done, node)
 		if (!READ_ONCE(req->pending))
 			zcdma_request_clean(req);
 	mutex_unlock(&session->reaping);
 }
 
-static void let_go(struct list_head *list, struct zcdma_wait *wait)
+/* The user has the completion. Off its list; gone afterwards. Under session->reaping. */
+static void dispose(struct zcdma_request *req)
+{
+	struct zcdma_session *session = req->session;
+	bool late;
+
+	spin_lock_irq(&session->lock);
+	late = req->pending;
+	list_del(&req->node);
+	if (late)
+		list_add_tail(&req->node, &session->late);
+	spin_unlock_irq(&session->lock);
+	zcdma_queue_unreserve(session);
+	if (late)
+		return;
+	zcdma_request_clean(req);
+	zcdma_request_free(req);
+}
+
+/**
+ * zcdma_taker_dispose() - the user has the completions
+ * @session: the session.
+ * @taker: the taker.
+ * @nr: the first so many of what it has.
+ */
+void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
+			 unsigned int nr)
+{
+	mutex_lock(&session->reaping);
+	while (nr--)
+		dispose(list_first_entry(&taker->done, struct zcdma_request, node));
+	mutex_unlock(&session->reaping);
+}
+
+static void let_go(struct list_head *list, struct zcdma_taker *taker)
 {
 	struct zcdma_request *req;
 
 	list_for_each_entry(req, list, node)
-		if (req->wait == wait)
-			req->wait = NULL;
+		if (req->taker == taker)
+			req->taker = NULL;
 }
 
 /**
- * zcdma_wait_end() - nobody waits any more
+ * zcdma_taker_end() - be no taker any more
  * @session: the session.
- * @wait: not pointed at afterwards. What was not taken from it comes by read().
+ * @taker: not pointed at afterwards. What was not disposed of comes by read().
  */
-void zcdma_wait_end(struct zcdma_session *session, struct zcdma_wait *wait)
+void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	bool left_over;
 
 	mutex_lock(&session->reaping);
 	spin_lock_irq(&session->lock);
-	if (wait->left) {
-		let_go(&session->queue, wait);
-		let_go(&session->active, wait);
+	if (taker->left) {
+		let_go(&session->queue, taker);
+		let_go(&session->active, taker);
 	}
-	left_over = !list_empty(&wait->done);
+	left_over = !list_empty(&taker->done);
 	if (left_over)
 		arm_janitor(session);
-	list_splice_tail_init(&wait->done, &session->done);
-	list_del(&wait->node);
+	list_splice(&taker->done, &session->done);
+	list_del(&taker->node);
 	spin_unlock_irq(&session->lock);
 	mutex_unlock(&session->reaping);
 	if (left_over)
@@ -396,22 +435,22 @@ void zcdma_wait_end(struct zcdma_session *session, struct zcdma_wait *wait)
 struct expiry {
 	bool any;			/* there are requests to watch */
 	bool stuck;			/* one is past its deadline and at the engine */
-	unsigned long next;		/* when to look again */
+	u64 next;			/* when to look again */
 };
 
-static void look_again(struct expiry *seen, unsigned long when)
+static void look_again(struct expiry *seen, u64 when)
 {
-	if (!seen->any || time_before(when, seen->next))
+	if (!seen->any || when < seen->next)
 		seen->next = when;
 	seen->any = true;
 }
 
-static void expire_list(struct list_head *list, struct expiry *seen)
+static void expire_list(struct list_head *list, u64 now, struct expiry *seen)
 {
 	struct zcdma_request *req, *tmp;
 
 	list_for_each_entry_safe(req, tmp, list, node) {
-		if (time_before(jiffies, req->deadline)) {
+		if (now < req->deadline) {
 			look_again(seen, req->deadline);
 		} else {
 			if (req->pending)
@@ -445,20 +484,19 @@ void zcdma_queue_watch(struct work_struct *work)
 {
 	struct zcdma_session *session = container_of(to_delayed_work(work),
 						     struct zcdma_session, watch);
+	u64 now = ktime_get_ns();
 	struct expiry seen = {};
-	unsigned long again;
 
 	spin_lock_irq(&session->lock);
 	session->watching = false;
-	expire_list(&session->active, &seen);
-	expire_list(&session->queue, &seen);
+	expire_list(&session->active, now, &seen);
+	expire_list(&session->queue, now, &seen);
 	spin_unlock_irq(&session->lock);
 
 	if (seen.stuck) {
-		again = jiffies + ZCDMA_STALLED;
-		if (!zcdma_chan_expire(session->chan, &again))
+		if (!zcdma_chan_expire(session->chan))
 			give_up(session);
-		look_again(&seen, again);
+		look_again(&seen, now + STALLED_LOOK_NS);
 	}
 	spin_lock_irq(&session->lock);
 	if (seen.any && !zcdma_queue_idle(session))
@@ -469,7 +507,7 @@ void zcdma_queue_watch(struct work_struct *work)
 
 /**
  * zcdma_queue_report() - the completion of a request
- * @req: finished and off its list.
+ * @req: finished, and nobody else takes it.
  * @out: receives it.
  *
  * Cleans up first, unless the engine has not let go. May sleep.
@@ -490,27 +528,4 @@ void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out)
 		.res = req->res,
 		.flags = req->flags,
 	};
-}
-
-/**
- * zcdma_queue_dispose() - the user has the completion
- * @req: off its list; gone afterwards, with its place in the queue.
- *
- * May sleep.
- */
-void zcdma_queue_dispose(struct zcdma_request *req)
-{
-	struct zcdma_session *session = req->session;
-	bool late;
-
-	spin_lock_irq(&session->lock);
-	late = req->pending;
-	if (late)
-		list_add_tail(&req->node, &session->late);
-	spin_unlock_irq(&session->lock);
-	zcdma_queue_unreserve(session);
-	if (late)
-		return;
-	zcdma_request_clean(req);
-	zcdma_request_free(req);
 }

@@ -32,7 +32,7 @@ struct zcdma_session *zcdma_session_create(void)
 	INIT_LIST_HEAD(&session->queue);
 	INIT_LIST_HEAD(&session->active);
 	INIT_LIST_HEAD(&session->done);
-	INIT_LIST_HEAD(&session->waits);
+	INIT_LIST_HEAD(&session->takers);
 	INIT_LIST_HEAD(&session->late);
 	INIT_DELAYED_WORK(&session->watch, zcdma_queue_watch);
 	INIT_DELAYED_WORK(&session->janitor, janitor);
@@ -123,6 +123,27 @@ int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how
 	return err;
 }
 
+/**
+ * zcdma_session_cancel() - %ZCDMA_IOC_CANCEL
+ * @session: the session.
+ * @what: which ops; out_cancelled is set.
+ *
+ * Return: 0, -ENOENT or -EALREADY; see the uapi header.
+ */
+int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
+{
+	struct zcdma_chan *chan = zcdma_session_chan(session);
+	int err;
+
+	/* A piece that is parked has been cut, but the engine has no part of it. */
+	if (chan)
+		zcdma_chan_unpark(chan);
+	err = zcdma_queue_cancel(session, what);
+	if (chan)
+		zcdma_chan_pump(chan);
+	return err;
+}
+
 static struct zcdma_request *first_done(struct zcdma_session *session)
 {
 	return list_first_entry_or_null(&session->done, struct zcdma_request, node);
@@ -144,24 +165,6 @@ static unsigned int take_done(struct zcdma_session *session, struct list_head *b
 	return nr;
 }
 
-static void put_back(struct zcdma_session *session, struct list_head *batch)
-{
-	spin_lock_irq(&session->lock);
-	list_splice(batch, &session->done);
-	spin_unlock_irq(&session->lock);
-	wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM);
-}
-
-static void dispose_all(struct list_head *batch)
-{
-	struct zcdma_request *req, *tmp;
-
-	list_for_each_entry_safe(req, tmp, batch, node) {
-		list_del(&req->node);
-		zcdma_queue_dispose(req);
-	}
-}
-
 /*
  * Nothing is lost on a bad address: what user space does not have is put back.
  * User memory is written without "reaping", which an unbind may wait for.
@@ -169,24 +172,24 @@ static void dispose_all(struct list_head *batch)
 static ssize_t read_batch(struct zcdma_session *session, char __user *buf, unsigned int max)
 {
 	struct zcdma_completion out[READ_BATCH];
+	struct zcdma_taker taker;
 	struct zcdma_request *req;
-	LIST_HEAD(batch);
 	unsigned int nr, i = 0;
+	int err = 0;
 
+	zcdma_taker_begin(session, &taker, true);
 	mutex_lock(&session->reaping);
-	nr = take_done(session, &batch, min_t(unsigned int, max, READ_BATCH));
-	list_for_each_entry(req, &batch, node)
+	nr = take_done(session, &taker.done, min_t(unsigned int, max, READ_BATCH));
+	list_for_each_entry(req, &taker.done, node)
 		zcdma_queue_report(req, &out[i++]);
 	mutex_unlock(&session->reaping);
-	if (!nr)
-		return 0;
 
-	if (copy_to_user(buf, out, nr * sizeof(*out))) {
-		put_back(session, &batch);
-		return -EFAULT;
-	}
-	dispose_all(&batch);
-	return nr;
+	if (copy_to_user(buf, out, nr * sizeof(*out)))
+		err = -EFAULT;
+	else
+		zcdma_taker_dispose(session, &taker, nr);
+	zcdma_taker_end(session, &taker);
+	return err ? err : (ssize_t)nr;
 }
 
 /* Is there something to read, or nothing to wait for? */
@@ -266,13 +269,13 @@ static struct zcdma_request *dirty(struct list_head *list)
 /* The same for whatever has finished and was not delivered. */
 static struct zcdma_request *dirty_done(struct zcdma_session *session)
 {
+	struct zcdma_taker *taker;
 	struct zcdma_request *req;
-	struct zcdma_wait *wait;
 
 	spin_lock_irq(&session->lock);
 	req = dirty(&session->done);
-	list_for_each_entry(wait, &session->waits, node)
-		req = req ?: dirty(&wait->done);
+	list_for_each_entry(taker, &session->takers, node)
+		req = req ?: dirty(&taker->done);
 	spin_unlock_irq(&session->lock);
 	return req;
 }
@@ -289,10 +292,29 @@ static struct zcdma_request *take_late(struct zcdma_session *session)
 	return req;
 }
 
-/* A work that was armed held the session. */
-static void disarm(struct zcdma_session *session, struct delayed_work *work)
+/* Nobody can read any more: away with what has finished. */
+static void drop_done(struct zcdma_session *session)
 {
-	if (cancel_delayed_work(work))
+	struct zcdma_taker taker;
+	unsigned int nr;
+
+	zcdma_taker_begin(session, &taker, true);
+	mutex_lock(&session->reaping);
+	nr = take_done(session, &taker.done, UINT_MAX);
+	mutex_unlock(&session->reaping);
+	zcdma_taker_dispose(session, &taker, nr);
+	zcdma_taker_end(session, &taker);
+}
+
+/* Nobody needs the watch any more, nor the reference that it has. */
+static void disarm_if_over(struct zcdma_session *session)
+{
+	bool over;
+
+	spin_lock_irq(&session->lock);
+	over = zcdma_queue_idle(session);
+	spin_unlock_irq(&session->lock);
+	if (over && cancel_delayed_work(&session->watch))
 		zcdma_session_put(session);
 }
 
@@ -305,13 +327,8 @@ static void disarm(struct zcdma_session *session, struct delayed_work *work)
 void zcdma_session_sweep(struct zcdma_session *session)
 {
 	struct zcdma_request *req;
-	LIST_HEAD(batch);
-	bool over;
 
 	mutex_lock(&session->reaping);
-	if (session->closed)
-		while (take_done(session, &batch, UINT_MAX))
-			dispose_all(&batch);
 	while ((req = dirty_done(session)))
 		zcdma_request_clean(req);
 	while ((req = take_late(session))) {
@@ -319,12 +336,10 @@ void zcdma_session_sweep(struct zcdma_session *session)
 		zcdma_request_free(req);
 	}
 	mutex_unlock(&session->reaping);
-
-	spin_lock_irq(&session->lock);
-	over = session->closed && zcdma_queue_idle(session);
-	spin_unlock_irq(&session->lock);
-	if (over)
-		disarm(session, &session->watch);
+	if (session->closed) {
+		drop_done(session);
+		disarm_if_over(session);
+	}
 }
 
 static void janitor(struct work_struct *work)

@@ -2,8 +2,8 @@
 /*
  * SUBMIT: an array of ops, and waiting for them.
  *
- * A waiter is on the stack of the submitter, and requests point at it. They let
- * go of it under session->lock: when they finish, or in zcdma_wait_end() when
+ * A taker is on the stack of the submitter, and requests point at it. They let
+ * go of it under session->lock: when they finish, or in zcdma_taker_end() when
  * a signal has ended the wait. So none can point to a stack that is gone.
  */
 #include <linux/sched/signal.h>
@@ -14,7 +14,7 @@
 #define OP_SIZE_MIN	sizeof(struct zcdma_op)
 
 static int submit_one(struct zcdma_session *session, const struct zcdma_op *op,
-		      struct zcdma_wait *wait, unsigned int index)
+		      struct zcdma_taker *taker, unsigned int index, u64 now)
 {
 	struct zcdma_chan *chan = session->chan;
 	struct zcdma_request *req;
@@ -26,17 +26,20 @@ static int submit_one(struct zcdma_session *session, const struct zcdma_op *op,
 	err = zcdma_queue_reserve(session);
 	if (err)
 		return err;
-	req = zcdma_request_create(session, op);
+	req = zcdma_request_create(session, op, now);
 	if (IS_ERR(req)) {
 		zcdma_queue_unreserve(session);
 		return PTR_ERR(req);
 	}
-	req->wait = wait;
+	req->taker = taker;
 	req->index = index;
 	err = zcdma_queue_add(session, req);
 	if (err) {
+		/* Not to be moved, by the CPU either. */
 		req->res = err;
-		zcdma_queue_dispose(req);
+		zcdma_request_clean(req);
+		zcdma_request_free(req);
+		zcdma_queue_unreserve(session);
 		return err;
 	}
 	zcdma_chan_ready(chan, &session->lane);
@@ -45,9 +48,9 @@ static int submit_one(struct zcdma_session *session, const struct zcdma_op *op,
 }
 
 static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
-		      struct zcdma_wait *wait)
+		      struct zcdma_taker *taker)
 {
-	u64 from = what->ops;
+	u64 from = what->ops, now = ktime_get_ns();
 	struct zcdma_op op;
 	int err;
 
@@ -56,7 +59,7 @@ static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 					    what->op_size);
 		if (err)
 			return err;
-		err = submit_one(session, &op, wait, what->out_accepted);
+		err = submit_one(session, &op, taker, what->out_accepted, now);
 		if (err)
 			return err;
 		what->out_accepted++;
@@ -68,54 +71,56 @@ static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 }
 
 /* The completions, each at its op's place. Stops at an address that is bad. */
-static int deliver(struct zcdma_session *session, struct zcdma_wait *wait,
+static int deliver(struct zcdma_session *session, struct zcdma_taker *taker,
 		   struct zcdma_completion __user *to)
 {
-	struct zcdma_request *req, *tmp;
+	struct zcdma_request *req;
 	struct zcdma_completion out;
+	unsigned int nr = 0;
+	int err = 0;
 
-	zcdma_wait_collect(session, wait);
-	list_for_each_entry_safe(req, tmp, &wait->done, node) {
+	zcdma_taker_clean(session, taker);
+	list_for_each_entry(req, &taker->done, node) {
 		zcdma_queue_report(req, &out);
-		if (copy_to_user(to + req->index, &out, sizeof(out)))
-			return -EFAULT;
-		spin_lock_irq(&session->lock);
-		list_del(&req->node);
-		spin_unlock_irq(&session->lock);
-		zcdma_queue_dispose(req);
+		if (copy_to_user(to + req->index, &out, sizeof(out))) {
+			err = -EFAULT;
+			break;
+		}
+		nr++;
 	}
-	return 0;
+	zcdma_taker_dispose(session, taker, nr);
+	return err;
 }
 
-static bool all_done(struct zcdma_session *session, struct zcdma_wait *wait)
+static bool all_done(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	bool ret;
 
 	spin_lock_irq(&session->lock);
-	ret = !wait->left;
+	ret = !taker->left;
 	spin_unlock_irq(&session->lock);
 	return ret;
 }
 
 /* "all" may complete early, when the first ops are faster than the submitting of the next. */
 static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
-		    struct zcdma_wait *wait)
+		    struct zcdma_taker *taker)
 {
-	while (!all_done(session, wait))
-		if (wait_for_completion_interruptible(&wait->all))
+	while (!all_done(session, taker))
+		if (wait_for_completion_interruptible(&taker->all))
 			return -EINTR;
-	return wait->collect ? deliver(session, wait, u64_to_user_ptr(what->completions)) : 0;
+	return taker->collect ? deliver(session, taker, u64_to_user_ptr(what->completions)) : 0;
 }
 
 static int submit_and_wait(struct zcdma_session *session, struct zcdma_submit *what)
 {
-	struct zcdma_wait wait;
+	struct zcdma_taker taker;
 	int err, waited;
 
-	zcdma_wait_begin(session, &wait, what->completions);
-	err = submit_all(session, what, &wait);
-	waited = wait_for(session, what, &wait);
-	zcdma_wait_end(session, &wait);
+	zcdma_taker_begin(session, &taker, what->completions);
+	err = submit_all(session, what, &taker);
+	waited = wait_for(session, what, &taker);
+	zcdma_taker_end(session, &taker);
 	return err ?: waited;
 }
 

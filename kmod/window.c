@@ -390,6 +390,22 @@ static void all_ready(struct zcdma_chan *chan)
 			list_add_tail(&lane->turn, &chan->ready);
 }
 
+/**
+ * zcdma_chan_unpark() - give back pieces that wait for room at the engine
+ * @chan: the channel.
+ *
+ * Their requests are in the queue again. To be followed by zcdma_chan_pump().
+ */
+void zcdma_chan_unpark(struct zcdma_chan *chan)
+{
+	spin_lock_irq(&chan->lock);
+	if (!list_empty(&chan->parked)) {
+		take_back(chan, &chan->parked);
+		all_ready(chan);
+	}
+	spin_unlock_irq(&chan->lock);
+}
+
 static void restart(struct zcdma_chan *chan)
 {
 	struct zcdma_window *fresh = NULL;
@@ -407,14 +423,14 @@ static void restart(struct zcdma_chan *chan)
 	zcdma_chan_pump(chan);
 }
 
-/* Is there work at the engine, and for how long did it not get on? */
-static bool hangs(struct zcdma_chan *chan, unsigned long *until)
+/* Is there work at the engine, and it does not get on? */
+static bool hangs(struct zcdma_chan *chan)
 {
 	bool ret;
 
 	spin_lock_irq(&chan->lock);
-	*until = chan->progress + ZCDMA_STALLED;
-	ret = !list_empty(&chan->inflight) && time_after_eq(jiffies, *until);
+	ret = !list_empty(&chan->inflight) &&
+	      time_after_eq(jiffies, chan->progress + msecs_to_jiffies(ZCDMA_STALLED_MS));
 	spin_unlock_irq(&chan->lock);
 	return ret;
 }
@@ -422,20 +438,18 @@ static bool hangs(struct zcdma_chan *chan, unsigned long *until)
 /**
  * zcdma_chan_expire() - a request is past its deadline and has pieces at the engine
  * @chan: the channel.
- * @again: when to look again, in jiffies.
  *
  * An engine that gets on is left to it: it will give the pieces back. One that
- * does not is stopped, and what was in flight for others runs again.
+ * does not is stopped, and what was in flight for others runs again. May sleep.
  *
  * Return: false when it hangs and cannot be stopped.
  */
-bool zcdma_chan_expire(struct zcdma_chan *chan, unsigned long *again)
+bool zcdma_chan_expire(struct zcdma_chan *chan)
 {
 	bool ret = true;
 
 	mutex_lock(&chan->stopping);
-	if (chan->state == ZCDMA_CHAN_LIVE && hangs(chan, again)) {
-		*again = jiffies + ZCDMA_STALLED;
+	if (chan->state == ZCDMA_CHAN_LIVE && hangs(chan)) {
 		ret = can_stop(chan);
 		if (ret)
 			restart(chan);

@@ -55,7 +55,7 @@
  * is past its deadline then comes back by itself. Without this rule a user
  * could stop the engine under everybody else by setting tiny deadlines.
  */
-#define ZCDMA_STALLED			msecs_to_jiffies(500)
+#define ZCDMA_STALLED_MS		500
 
 /* Every bit of &enum zcdma_cap */
 #define ZCDMA_CAP_ALL								\
@@ -63,7 +63,7 @@
 	 ZCDMA_CAP_HARDWARE | ZCDMA_CAP_TERMINATE | ZCDMA_CAP_PAUSE |		\
 	 ZCDMA_CAP_UNORDERED | ZCDMA_CAP_COHERENT)
 
-struct user_struct;
+struct cred;
 struct zcdma_session;
 struct zcdma_request;
 struct zcdma_chan;
@@ -94,8 +94,8 @@ struct zcdma_mem {
 };
 
 unsigned long zcdma_mem_span(u64 addr, u64 len);
-int zcdma_charge(struct user_struct *user, unsigned long pages);
-void zcdma_uncharge(struct user_struct *user, unsigned long pages);
+int zcdma_charge(const struct cred *cred, unsigned long pages);
+void zcdma_uncharge(const struct cred *cred, unsigned long pages);
 int zcdma_mem_pin(struct zcdma_mem *mem, u64 addr, size_t len, enum dma_data_direction dir);
 int zcdma_mem_pattern(struct zcdma_mem *mem, u8 byte);
 void zcdma_mem_release(struct zcdma_mem *mem, bool written);
@@ -112,23 +112,27 @@ struct zcdma_cursor {
 	size_t offset;
 };
 
-/* Somebody waits in SUBMIT for the requests that point here. Under session->lock. */
-struct zcdma_wait {
-	struct list_head node;		/* session->waits */
-	struct list_head done;		/* finished, if @collect */
-	bool collect;			/* they are ours, not read()'s */
-	unsigned int left;
-	struct completion all;
+/*
+ * Somebody takes completions: read(), or a SUBMIT that waits. On the stack of the
+ * taker and known to the session, because what is on its way to user memory may
+ * have to be cleaned up meanwhile. Under session->lock.
+ */
+struct zcdma_taker {
+	struct list_head node;		/* session->takers */
+	struct list_head done;		/* finished, and nobody else's */
+	bool collect;			/* what finishes comes to @done; else to read() */
+	unsigned int left;		/* requests that point here, not finished */
+	struct completion all;		/* @left has dropped to 0 */
 };
 
 /**
  * struct zcdma_request - an op's kernel-side life
- * @node: in session->queue, then ->active, then ->done (or wait->done), perhaps ->late.
+ * @node: in session->queue, then ->active, then ->done (or taker->done), perhaps ->late.
  * @session: holds a reference on it.
- * @wait: who waits in SUBMIT, or NULL.
+ * @taker: the SUBMIT that waits for it, or NULL.
  * @index: the op's place in its SUBMIT.
- * @user: who is charged for @charged pages.
- * @deadline: in jiffies.
+ * @cred: whose user is charged for @charged pages.
+ * @deadline: on the monotonic clock, in ns. Not in jiffies: a tick may come late.
  * @user_data: the op's.
  * @opcode: the op's.
  * @byte: of a fill.
@@ -147,12 +151,12 @@ struct zcdma_wait {
 struct zcdma_request {
 	struct list_head node;
 	struct zcdma_session *session;
-	struct zcdma_wait *wait;
+	struct zcdma_taker *taker;
 	unsigned int index;
 	unsigned int pending;
-	struct user_struct *user;
+	const struct cred *cred;
 	unsigned long charged;
-	unsigned long deadline;
+	u64 deadline;
 	u64 user_data;
 	u8 opcode;
 	u8 byte;
@@ -185,7 +189,7 @@ struct zcdma_slot {
 
 int zcdma_op_check(const struct zcdma_op *op);
 struct zcdma_request *zcdma_request_create(struct zcdma_session *session,
-					   const struct zcdma_op *op);
+					   const struct zcdma_op *op, u64 now);
 void zcdma_request_clean(struct zcdma_request *req);
 void zcdma_request_free(struct zcdma_request *req);
 void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot);
@@ -331,7 +335,8 @@ void zcdma_window_free(struct zcdma_chan *chan);
 void zcdma_chan_ready(struct zcdma_chan *chan, struct zcdma_lane *lane);
 void zcdma_chan_pump(struct zcdma_chan *chan);
 bool zcdma_chan_idle(struct zcdma_chan *chan);
-bool zcdma_chan_expire(struct zcdma_chan *chan, unsigned long *again);
+void zcdma_chan_unpark(struct zcdma_chan *chan);
+bool zcdma_chan_expire(struct zcdma_chan *chan);
 void zcdma_chan_shut(struct zcdma_chan *chan);
 
 /* ---- session.c: an open file ---- */
@@ -348,7 +353,7 @@ void zcdma_chan_shut(struct zcdma_chan *chan);
  * @queue: requests with pieces to hand out, oldest first.
  * @active: all pieces handed out, or no more to be.
  * @done: finished, not read yet.
- * @waits: who waits in SUBMIT; what they are to get is swept as what is on @done.
+ * @takers: who takes completions just now; what they have is swept as well.
  * @late: read, and the engine, which cannot be stopped, still has pieces.
  * @depth: most that may be outstanding.
  * @outstanding: accepted and not yet reaped.
@@ -356,7 +361,7 @@ void zcdma_chan_shut(struct zcdma_chan *chan);
  * @closed: nobody will read; the janitor cleans up at once.
  * @watching: the deadline work is armed, for @watch_at.
  * @sweeping: the janitor is armed.
- * @watch_at: in jiffies.
+ * @watch_at: as a request's deadline.
  * @wq: readers and pollers.
  * @watch: looks for deadlines that have passed.
  * @janitor: cleans up after requests whose completions nobody takes.
@@ -373,7 +378,7 @@ struct zcdma_session {
 	struct list_head queue;
 	struct list_head active;
 	struct list_head done;
-	struct list_head waits;
+	struct list_head takers;
 	struct list_head late;
 	unsigned int depth;
 	unsigned int outstanding;
@@ -381,7 +386,7 @@ struct zcdma_session {
 	bool closed;
 	bool watching;
 	bool sweeping;
-	unsigned long watch_at;
+	u64 watch_at;
 	wait_queue_head_t wq;
 	struct delayed_work watch;
 	struct delayed_work janitor;
@@ -394,6 +399,7 @@ void zcdma_session_put(struct zcdma_session *session);
 struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session);
 void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info);
 int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how);
+int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *what);
 ssize_t zcdma_session_read(struct zcdma_session *session, char __user *buf, size_t size,
 			   bool nonblock);
 __poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, poll_table *pt);
@@ -412,13 +418,14 @@ void zcdma_piece_failed(struct zcdma_slot *slot, struct zcdma_request *req, u32 
 void zcdma_piece_back(struct zcdma_slot *slot, struct zcdma_request *req);
 int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what);
 void zcdma_queue_fail(struct zcdma_session *session, int err);
-void zcdma_wait_begin(struct zcdma_session *session, struct zcdma_wait *wait, bool collect);
-void zcdma_wait_collect(struct zcdma_session *session, struct zcdma_wait *wait);
-void zcdma_wait_end(struct zcdma_session *session, struct zcdma_wait *wait);
+void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect);
+void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker);
+void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
+			 unsigned int nr);
+void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker);
 bool zcdma_queue_idle(struct zcdma_session *session);
 void zcdma_queue_watch(struct work_struct *work);
 void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out);
-void zcdma_queue_dispose(struct zcdma_request *req);
 
 /* ---- submit.c: SUBMIT ---- */
 

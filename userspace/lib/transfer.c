@@ -24,7 +24,6 @@
 
 #define PIECES		64u		/* in flight at most */
 #define PIECE_MAX	((size_t)1 << 20)
-#define PIECE_MIN	((size_t)64)	/* below it ENOMEM is not about the length */
 #define WINDOW_MAX	(8 * PIECE_MAX)
 #define WINDOW_FIRST	((size_t)128 << 10)
 
@@ -43,7 +42,8 @@ struct piece {
  * @next: the op of the next piece, but for its length.
  * @left: bytes not yet submitted.
  * @in_flight: bytes submitted and not yet complete.
- * @longest: limit of a piece, once a single one met RLIMIT_MEMLOCK.
+ * @longest: limit of a piece, once a single one met RLIMIT_MEMLOCK. Less than a
+ *	page: pieces must not touch more than one of the source and one of the target.
  * @pieces: those from @head up to @tail, each at its number modulo PIECES.
  * @head: oldest piece not yet counted in @result.
  * @tail: number of the next piece, and its op's user_data.
@@ -102,6 +102,18 @@ static void fail(struct transfer *t, int error)
 		zcdma_cancel_all(t->session);
 }
 
+static size_t room_in_page(__u64 addr)
+{
+	return page_size() - addr % page_size();
+}
+
+static size_t piece_in_one_page(const struct transfer *t)
+{
+	size_t len = min_size(t->left, room_in_page(t->next.dst));
+
+	return t->next.opcode == ZCDMA_OP_COPY ? min_size(len, room_in_page(t->next.src)) : len;
+}
+
 /*
  * Cut at page boundaries of the target: then no page is pinned and charged
  * twice, and no engine sees an odd edge that the caller did not make.
@@ -111,6 +123,8 @@ static size_t piece_len(const struct transfer *t)
 	size_t page = page_size();
 	size_t len = max_size(t->session->window / 8, page);
 
+	if (t->longest < page)
+		return piece_in_one_page(t);
 	len = min_size(min_size(len, PIECE_MAX), t->longest);
 	if (t->session->max_len < len)
 		len = t->session->max_len;
@@ -174,8 +188,8 @@ static void refused(struct transfer *t, size_t len, int error)
 	} else if (error == ENOMEM && t->in_flight) {
 		t->crowded = true;
 		t->session->window = t->in_flight;
-	} else if (error == ENOMEM && len > PIECE_MIN) {
-		t->longest = len / 2;
+	} else if (error == ENOMEM && t->longest >= page_size()) {
+		t->longest = len > page_size() ? len / 2 : page_size() - 1;
 	} else {
 		fail(t, error);
 	}
