@@ -123,6 +123,7 @@ static void softdma_finish(struct softdma_chan *sc, struct softdma_desc *d,
 		dma_run_dependencies(&d->tx);
 
 	spin_lock_irq(&sc->lock);
+	sc->active = NULL;	/* or terminate_all would kill its next owner's transfer */
 	softdma_recycle(sc, d);
 	spin_unlock_irq(&sc->lock);
 
@@ -130,7 +131,6 @@ static void softdma_finish(struct softdma_chan *sc, struct softdma_desc *d,
 		softdma_deliver(sc);
 
 	spin_lock_irq(&sc->lock);
-	sc->active = NULL;
 	sc->calling = false;
 	sc->finished++;
 	spin_unlock_irq(&sc->lock);
@@ -360,6 +360,16 @@ static enum dma_status softdma_pending_status(struct softdma_chan *sc, struct so
 	return DMA_IN_PROGRESS;
 }
 
+/*
+ * Clients that poll (dma_sync_wait) spin without end where the kernel does not preempt itself, and
+ * may spin on the very CPU that the thread needs. So let it in, if the caller can be interrupted.
+ */
+static void softdma_yield(void)
+{
+	if (preemptible() && !rcu_preempt_depth())
+		cond_resched();
+}
+
 static enum dma_status softdma_tx_status(struct dma_chan *chan, dma_cookie_t cookie,
 					 struct dma_tx_state *state)
 {
@@ -385,6 +395,9 @@ static enum dma_status softdma_tx_status(struct dma_chan *chan, dma_cookie_t coo
 		status = passed ? DMA_COMPLETE : DMA_ERROR;	/* terminated */
 	dma_set_tx_state(state, sc->completed, sc->cookie, residue);
 	spin_unlock_irqrestore(&sc->lock, flags);
+
+	if (d)
+		softdma_yield();
 	return status;
 }
 

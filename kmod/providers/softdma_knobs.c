@@ -74,6 +74,13 @@ static int softdma_traits_check(struct device *dev, const struct softdma_traits 
 	else if (context == SOFTDMA_HARDIRQ && t->lock_until_submit)
 		/* That lock only keeps softirqs away: a prep in hardirq would spin for ever. */
 		wrong = "lock_until_submit does not go with callback_context=hardirq";
+	else if (t->prep_sleeps && !t->no_terminate)
+		/*
+		 * dmaengine lets clients prepare in callbacks. The one driver that sleeps there,
+		 * idxd, can be told by what it lacks; an engine that cannot be told would only
+		 * show that clients fail.
+		 */
+		wrong = "prep_sleeps wants no_terminate";
 
 	if (!wrong)
 		return 0;

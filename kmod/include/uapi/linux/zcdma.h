@@ -113,6 +113,10 @@ enum zcdma_cap {
  * @ZCDMA_CHANNEL_EXCLUSIVE: one zcdma session, for itself.
  * @ZCDMA_CHANNEL_BUSY: another user in the kernel.
  * @ZCDMA_CHANNEL_DENIED: the module parameter "allow" keeps zcdma from it.
+ *
+ * A device all of whose channels others in the kernel have taken is not seen at
+ * all, nor can it be told from one that is not there: dmaengine shows its clients
+ * devices with a free channel only.
  */
 enum zcdma_channel_state {
 	ZCDMA_CHANNEL_FREE	= 0,
