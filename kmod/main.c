@@ -70,24 +70,38 @@ struct zcdma_ioctl {
 	int (*fn)(struct zcdma_session *session, union zcdma_arg *arg);
 };
 
-#define ROW(_cmd, _fn, _struct, _last, _flags, _reserved)			\
-	[_IOC_NR(_cmd)] = {							\
-		.cmd = (_cmd) + BUILD_BUG_ON_ZERO(sizeof(struct _struct) % 8) +	\
-		       BUILD_BUG_ON_ZERO(offsetof(struct _struct, flags)),	\
-		.min_size = offsetofend(struct _struct, _last),			\
-		.flags = _flags,						\
-		.reserved = _reserved,						\
-		.fn = _fn,							\
-	}
-
 static const struct zcdma_ioctl ioctls[] = {
-	ROW(ZCDMA_IOC_GET_INFO, get_info, zcdma_get_info, __reserved, 0,
-	    offsetof(struct zcdma_get_info, __reserved)),
-	ROW(ZCDMA_IOC_QUERY_CHANNEL, query_channel, zcdma_query_channel, out_provider,
-	    ZCDMA_QUERY_ATTACHED, offsetof(struct zcdma_query_channel, __reserved)),
-	ROW(ZCDMA_IOC_ATTACH, attach, zcdma_attach, out_name, ZCDMA_ATTACH_EXCLUSIVE, 0),
-	ROW(ZCDMA_IOC_SUBMIT, submit, zcdma_submit, completions, ZCDMA_SUBMIT_WAIT, 0),
-	ROW(ZCDMA_IOC_CANCEL, cancel, zcdma_cancel, user_data, ZCDMA_CANCEL_ALL, 0),
+	[_IOC_NR(ZCDMA_IOC_GET_INFO)] = {
+		.cmd = ZCDMA_IOC_GET_INFO,
+		.min_size = offsetofend(struct zcdma_get_info, __reserved),
+		.reserved = offsetof(struct zcdma_get_info, __reserved),
+		.fn = get_info,
+	},
+	[_IOC_NR(ZCDMA_IOC_QUERY_CHANNEL)] = {
+		.cmd = ZCDMA_IOC_QUERY_CHANNEL,
+		.min_size = offsetofend(struct zcdma_query_channel, out_provider),
+		.flags = ZCDMA_QUERY_ATTACHED,
+		.reserved = offsetof(struct zcdma_query_channel, __reserved),
+		.fn = query_channel,
+	},
+	[_IOC_NR(ZCDMA_IOC_ATTACH)] = {
+		.cmd = ZCDMA_IOC_ATTACH,
+		.min_size = offsetofend(struct zcdma_attach, out_name),
+		.flags = ZCDMA_ATTACH_EXCLUSIVE,
+		.fn = attach,
+	},
+	[_IOC_NR(ZCDMA_IOC_SUBMIT)] = {
+		.cmd = ZCDMA_IOC_SUBMIT,
+		.min_size = offsetofend(struct zcdma_submit, completions),
+		.flags = ZCDMA_SUBMIT_WAIT,
+		.fn = submit,
+	},
+	[_IOC_NR(ZCDMA_IOC_CANCEL)] = {
+		.cmd = ZCDMA_IOC_CANCEL,
+		.min_size = offsetofend(struct zcdma_cancel, user_data),
+		.flags = ZCDMA_CANCEL_ALL,
+		.fn = cancel,
+	},
 };
 
 /* The ABI is what it is, on every machine. */

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The few verbs; `make help` lists them. Machines are qemu/'s business, and all
+# that is built goes to out/.
+
+MAKEFLAGS += --no-print-directory
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# For `all` and `install`: this machine's kernel or, where its headers are not
+# installed, the one that our x86_64 guest boots.
+fetched := $(CURDIR)/.cache/linux-image-amd64/headers
+KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) $(fetched))
+out := $(CURDIR)/out/host
+kbuild = $(MAKE) -C $(KDIR) M=$(out)/kmod
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
+# Debian's headers come without what modules_install needs to run depmod; where
+# DESTDIR is set, that is for the package's own scripts.
+depmod = $(if $(DESTDIR),,depmod $(release))
+
+.DEFAULT_GOAL := all
+.PHONY: all modules tools run check check-debug shell lint install uninstall clean help
+
+all: modules tools	## build the modules (KDIR=kernel CROSS_COMPILE=prefix), the library and the tool
+
+# Kbuild builds beside the sources: give it a folder of links to them.
+modules: $(if $(filter $(fetched),$(KDIR)),$(fetched))
+	@mkdir -p $(out)/kmod
+	@find $(out)/kmod -xtype l -delete
+	@cp -rsf $(CURDIR)/kmod/. $(out)/kmod
+	@$(kbuild) modules
+
+$(fetched):
+	@qemu/setup
+	@qemu/fetch kernel x86_64
+
+tools:
+	@$(MAKE) -C userspace O=$(out)/userspace PREFIX=$(PREFIX)
+
+run:			## copy a file through a DMA engine in a virtual machine (FILE=path TARGET=machine)
+	@qemu/demo $(or $(TARGET),x86_64) '$(FILE)'
+
+check:			## run the tests in virtual machines (TARGET=machine for one of them)
+	@qemu/check $(TARGET)
+
+check-debug:		## the same on a kernel that checks itself: KASAN, lockdep, ...
+	@qemu/check x86_64-debug
+
+shell:			## an interactive virtual machine with everything loaded (TARGET=machine)
+	@qemu/run --target $(or $(TARGET),x86_64) --shell
+
+lint:			## compilers, sparse, checkpatch and shellcheck have nothing to say
+	@.ci/lint
+
+install: all		## install modules, library and tool (DESTDIR=root PREFIX=path)
+	@$(kbuild) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates CONFIG_MODULE_SIG_ALL= \
+		modules_install
+	$(depmod)
+	@$(MAKE) -C userspace O=$(out)/userspace DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
+
+uninstall:		## take them away again
+	rm -f $(addprefix $(DESTDIR)/lib/modules/$(release)/updates/,zcdma.ko softdma.ko)
+	$(depmod)
+	@$(MAKE) -C userspace O=$(out)/userspace DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) uninstall
+
+clean:			## delete out/; what was downloaded is in .cache/ and stays
+	rm -rf out
+
+help:			## this
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
