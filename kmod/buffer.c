@@ -170,27 +170,66 @@ void zcdma_mem_release(struct zcdma_mem *mem, bool written)
 	mem->pinned = false;
 }
 
-/* The segments of @len bytes from byte @start of the mem. */
-static int build_sg(struct zcdma_mem *mem, size_t max_seg, size_t start, size_t len)
+/*
+ * The longest segment from byte @at of the mem, up to @len bytes: pages that follow
+ * each other, within the device's segment limit and boundary.
+ *
+ * sg_alloc_table_from_pages_segment() knows neither a limit below a page nor a
+ * boundary, and mapping such a segment is a DMA-API error.
+ */
+static size_t segment_len(const struct zcdma_mem *mem, const struct zcdma_chan *chan, size_t at,
+			  size_t len)
 {
-	size_t first = mem->offset + start;
-	struct page **pages = mem->pages + (first >> PAGE_SHIFT);
-	unsigned int nr = zcdma_mem_span(first, len);
-	unsigned int i, offset = offset_in_page(first);
+	size_t first = mem->offset + at;
+	struct page **page = mem->pages + (first >> PAGE_SHIFT);
+	phys_addr_t phys = page_to_phys(*page) + offset_in_page(first);
+	size_t limit = zcdma_within(chan->boundary, phys, min(len, chan->max_seg));
+	size_t run = PAGE_SIZE - offset_in_page(first);
 
+	for (; run < limit && page_to_pfn(page[1]) == page_to_pfn(page[0]) + 1; page++)
+		run += PAGE_SIZE;
+	return min(run, limit);
+}
+
+static unsigned int count_segments(const struct zcdma_mem *mem, const struct zcdma_chan *chan,
+				   size_t start, size_t len)
+{
+	size_t end = start + len;
+	unsigned int nr = 0;
+
+	for (; start < end; nr++)
+		start += segment_len(mem, chan, start, end - start);
+	return nr;
+}
+
+static int alloc_sg(struct zcdma_mem *mem, unsigned int nr)
+{
 	if (nr > ZCDMA_INLINE)
-		return sg_alloc_table_from_pages_segment(&mem->sgt, pages, nr, offset, len,
-							 max_seg, GFP_KERNEL_ACCOUNT);
+		return sg_alloc_table(&mem->sgt, nr, GFP_KERNEL_ACCOUNT);
 	sg_init_table(mem->inline_sg, nr);
-	for (i = 0; i < nr; i++) {
-		unsigned int part = min_t(size_t, len, PAGE_SIZE - offset);
-
-		sg_set_page(&mem->inline_sg[i], pages[i], part, offset);
-		len -= part;
-		offset = 0;
-	}
 	mem->sgt.sgl = mem->inline_sg;
+	mem->sgt.nents = nr;
 	mem->sgt.orig_nents = nr;
+	return 0;
+}
+
+/* The segments of @len bytes from byte @start of the mem. */
+static int build_sg(struct zcdma_mem *mem, const struct zcdma_chan *chan, size_t start, size_t len)
+{
+	int err = alloc_sg(mem, count_segments(mem, chan, start, len));
+	struct scatterlist *sg;
+	unsigned int i;
+
+	if (err)
+		return err;
+	for_each_sgtable_sg(&mem->sgt, sg, i) {
+		size_t part = segment_len(mem, chan, start, len);
+		size_t first = mem->offset + start;
+
+		sg_set_page(sg, mem->pages[first >> PAGE_SHIFT], part, offset_in_page(first));
+		start += part;
+		len -= part;
+	}
 	return 0;
 }
 
@@ -216,7 +255,7 @@ static void free_sg(struct zcdma_mem *mem)
  */
 int zcdma_mem_map(struct zcdma_mem *mem, struct zcdma_chan *chan, size_t start, size_t len)
 {
-	int err = build_sg(mem, chan->max_seg, start, len);
+	int err = build_sg(mem, chan, start, len);
 
 	if (err)
 		return err;

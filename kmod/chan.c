@@ -90,6 +90,7 @@ static void close_when_idle(struct zcdma_chan *chan)
 static void learn(struct zcdma_chan *chan)
 {
 	struct zcdma_facts facts;
+	size_t edge;
 
 	zcdma_chan_facts(chan->dma, &facts);
 	chan->caps = facts.caps;
@@ -105,12 +106,13 @@ static void learn(struct zcdma_chan *chan)
 	chan->copy_align = facts.copy_align;
 	chan->fill_align = facts.fill_align;
 	chan->line = facts.caps & ZCDMA_CAP_COHERENT ? 1 : dma_get_cache_alignment();
+	chan->boundary = dma_get_seg_boundary(chan->dev);
+	/* Cut where it comes to an end, the rest must still be aligned. */
+	edge = max3(chan->copy_align, chan->fill_align, chan->line);
 	chan->max_seg = min_t(size_t, dma_get_max_seg_size(chan->dev),
 			      dma_max_mapping_size(chan->dev));
-	chan->boundary = dma_get_seg_boundary(chan->dev);
+	chan->max_seg = max(round_down(chan->max_seg, edge), edge);
 	chan->max_piece = chan->max_seg;
-	/* A segment is whole pages; a device that takes less gets smaller pieces of it. */
-	chan->max_seg = max_t(size_t, round_down(chan->max_seg, PAGE_SIZE), PAGE_SIZE);
 }
 
 static struct zcdma_chan *chan_create(struct dma_chan *dma)

@@ -327,12 +327,6 @@ void zcdma_request_rewind(struct zcdma_request *req, size_t offset)
 		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
 }
 
-/* The longest piece at @addr, up to @len, that does not cross the device's boundary. */
-static size_t within(u64 boundary, dma_addr_t addr, size_t len)
-{
-	return min_t(u64, len - 1, boundary - (addr & boundary)) + 1;
-}
-
 /**
  * zcdma_request_cut() - the next piece of the body
  * @req: has some body left; under session->lock.
@@ -347,11 +341,11 @@ void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 	slot->req = req;
 	slot->offset = req->next;
 	slot->dst = cursor_addr(&req->dst_at);
-	len = within(chan->boundary, slot->dst, len);
+	len = zcdma_within(chan->boundary, slot->dst, len);
 	if (!fills(req)) {
 		slot->src = cursor_addr(&req->src_at);
 		len = min(len, cursor_left(&req->src_at));
-		len = within(chan->boundary, slot->src, len);
+		len = zcdma_within(chan->boundary, slot->src, len);
 		if (!from_pattern(req))
 			cursor_advance(&req->src_at, len);
 	}

@@ -93,6 +93,12 @@ struct zcdma_mem {
 	struct scatterlist inline_sg[ZCDMA_INLINE];
 };
 
+/* How many of @len bytes (not 0) at @addr do not cross a boundary, given as a mask. */
+static inline size_t zcdma_within(u64 boundary, u64 addr, size_t len)
+{
+	return min_t(u64, len - 1, boundary - (addr & boundary)) + 1;
+}
+
 unsigned long zcdma_mem_span(u64 addr, u64 len);
 int zcdma_charge(const struct cred *cred, unsigned long pages);
 void zcdma_uncharge(const struct cred *cred, unsigned long pages);
