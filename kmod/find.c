@@ -19,14 +19,18 @@ module_param(allow, charp, 0444);
 MODULE_PARM_DESC(allow, "channels that may be used: patterns for names of channels, devices or drivers, separated by commas (default: *)");
 
 /*
- * What dmaengine does not tell: whose bytes are moved by a CPU after all, and who
- * reports errors. From reading the drivers.
+ * What dmaengine does not tell: whose bytes are moved by a CPU after all, who
+ * reports errors, and whose engine wants an alignment, in bytes, that its driver
+ * keeps to itself. From reading the drivers.
  */
 static const struct {
 	const char *name;
 	bool software;
 	bool reports;
+	u32 align;
 } known_providers[] = {
+	/* "32-bit transfers only" in the datasheet; other lengths hang QEMU's model of it. */
+	{ .name = "bcm2835-dma", .align = 4 },
 	{ .name = "softdma",	.reports = true, .software = true },
 	{ .name = "edudma",	.reports = true },
 	{ .name = "ioatdma",	.reports = true },
@@ -149,6 +153,7 @@ void zcdma_chan_facts(struct dma_chan *dma, struct zcdma_facts *facts)
 {
 	const char *provider = zcdma_provider_name(dma);
 	bool software = false;
+	u32 align = 1;
 	int i;
 
 	facts->reports = false;
@@ -157,6 +162,7 @@ void zcdma_chan_facts(struct dma_chan *dma, struct zcdma_facts *facts)
 			continue;
 		software = known_providers[i].software;
 		facts->reports = known_providers[i].reports;
+		align = max(align, known_providers[i].align);
 	}
 	facts->caps = dma_caps(dma->device);
 	if (!software)
@@ -164,6 +170,6 @@ void zcdma_chan_facts(struct dma_chan *dma, struct zcdma_facts *facts)
 	if (dev_is_dma_coherent(dmaengine_get_dma_device(dma)))
 		facts->caps |= ZCDMA_CAP_COHERENT;
 	facts->allowed = allowed(dma);
-	facts->copy_align = align_bytes(dma->device->copy_align);
-	facts->fill_align = align_bytes(dma->device->fill_align);
+	facts->copy_align = max(align, align_bytes(dma->device->copy_align));
+	facts->fill_align = max(align, align_bytes(dma->device->fill_align));
 }
