@@ -109,7 +109,11 @@ static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
 	while (!all_done(session, taker))
 		if (wait_for_completion_interruptible(&taker->all))
 			return -EINTR;
-	return taker->collect ? deliver(session, taker, u64_to_user_ptr(what->completions)) : 0;
+	if (taker->collect)
+		return deliver(session, taker, u64_to_user_ptr(what->completions));
+	/* Who has waited may look at the target before reading the completion. */
+	zcdma_session_sweep(session);
+	return 0;
 }
 
 static int submit_and_wait(struct zcdma_session *session, struct zcdma_submit *what)
