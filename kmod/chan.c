@@ -275,12 +275,21 @@ int zcdma_chan_query(struct zcdma_chan *only, struct zcdma_query_channel *query)
 
 /* ---- which one to lease ---- */
 
-/* What a session asks for, and the best that was found so far. */
+/* Devices that may refuse a free channel before we stop asking. */
+#define MAX_REFUSING	8
+
+/*
+ * What a session asks for, and the best that was found so far. A channel that is
+ * free cannot always be had: somebody in the kernel may be faster, or the engine
+ * may have fewer threads than channels (pl330). Then the other devices are asked.
+ */
 struct choice {
 	const struct zcdma_attach *how;
 	bool exclusive;
-	bool no_free;			/* leased ones only: taking a free one failed */
+	const struct dma_device *refusing[MAX_REFUSING];
+	unsigned int nr_refusing;
 	struct dma_chan *best;
+	const struct dma_device *device;	/* of the best */
 	int score;
 	bool denied;			/* some would do, and "allow" forbids them */
 	bool busy;			/* some would do, and somebody else has them */
@@ -294,10 +303,20 @@ static bool suits(struct dma_chan *dma, const struct zcdma_facts *facts,
 	return zcdma_chan_is(dma, how->name) && (facts->caps & wanted) == wanted;
 }
 
+static bool refuses(const struct dma_device *device, const struct choice *choice)
+{
+	unsigned int i;
+
+	for (i = 0; i < choice->nr_refusing; i++)
+		if (choice->refusing[i] == device)
+			return true;
+	return false;
+}
+
 static bool taken(struct dma_chan *dma, struct zcdma_chan *chan, const struct choice *choice)
 {
 	if (!chan)
-		return dma->client_count || choice->no_free;
+		return dma->client_count || refuses(dma->device, choice);
 	return chan->exclusive || (choice->exclusive && chan->sessions);
 }
 
@@ -335,6 +354,7 @@ static void consider(struct dma_chan *dma, void *arg)
 	if (points > choice->score) {
 		choice->score = points;
 		choice->best = dma;
+		choice->device = dma->device;
 	}
 }
 
@@ -352,18 +372,17 @@ static struct zcdma_chan *choose(const struct zcdma_attach *how)
 	struct zcdma_chan *chan;
 
 	choice.exclusive = how->flags & ZCDMA_ATTACH_EXCLUSIVE;
-	walk(consider, &choice);
-	if (!choice.best)
-		return ERR_PTR(no_choice(&choice));
-	chan = leased_as(choice.best) ?: lease(choice.best);
-	if (PTR_ERR_OR_ZERO(chan) != -EBUSY)
-		return chan;
-	/* Somebody in the kernel was faster. Then one that we have, if we have one. */
-	choice.no_free = true;
-	choice.best = NULL;
-	choice.score = 0;
-	walk(consider, &choice);
-	return choice.best ? leased_as(choice.best) : chan;
+	for (;;) {
+		choice.best = NULL;
+		choice.score = 0;
+		walk(consider, &choice);
+		if (!choice.best)
+			return ERR_PTR(no_choice(&choice));
+		chan = leased_as(choice.best) ?: lease(choice.best);
+		if (PTR_ERR_OR_ZERO(chan) != -EBUSY || choice.nr_refusing == MAX_REFUSING)
+			return chan;
+		choice.refusing[choice.nr_refusing++] = choice.device;
+	}
 }
 
 /* ---- joining and leaving ---- */
