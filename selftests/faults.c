@@ -1,0 +1,802 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Engines that hang, fail, leave, or are peculiar. The software engine plays
+ * them all; what holds here holds for every engine.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "pattern.h"
+#include "region.h"
+#include "softdma.h"
+#include "zcdma_util.h"
+
+#define PAGE		4096UL
+#define SIZE		(256 * PAGE)
+#define PATIENCE	20000	/* ms, for what should take no time at all */
+
+/* How late a time-out may be: half a second to tell a hung engine from a slow one. */
+#define LATE		800
+
+static const struct pattern source = { 's', 1 }, target = { 't', 1 };
+
+FIXTURE(engine) {
+	int fd;
+	long pinned;			/* before all */
+	char channel[ZCDMA_NAME_LEN];	/* the session's */
+	char *src, *dst;		/* SIZE bytes, and a page behind dst */
+	struct zcdma_completion done[8];
+};
+
+FIXTURE_SETUP(engine)
+{
+	struct zcdma_query_channel query = { .flags = ZCDMA_QUERY_ATTACHED };
+
+	ASSERT_EQ(0, softdma_reset());
+	ASSERT_EQ(0, softdma_set("violations", 0));
+	zc_unlimit_memlock();
+	self->pinned = zc_pinned_pages();
+	self->fd = zc_session("softdma", 0);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, zc_ioctl(self->fd, ZCDMA_IOC_QUERY_CHANNEL, &query));
+	strcpy(self->channel, query.out_name);
+	self->src = zc_map(SIZE);
+	self->dst = zc_map(SIZE + PAGE);
+	pattern_write(source, self->src, 0, SIZE);
+	pattern_write(target, self->dst, 0, SIZE + PAGE);
+}
+
+FIXTURE_TEARDOWN(engine)
+{
+	softdma_set("hang", 0);
+	close(self->fd);
+	EXPECT_EQ(0, softdma_get("violations"));
+	EXPECT_EQ(0, softdma_reset());
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+}
+
+/* For the helpers of the tests. */
+#define ENGINE FIXTURE_DATA(engine)
+
+static struct zcdma_op copy_with_deadline(const ENGINE *self, size_t len, __u32 ms)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, len, 7);
+
+	op.deadline_ms = ms;
+	return op;
+}
+
+/* What a failed copy of @len bytes must still guarantee. */
+static bool damage_is_contained(const ENGINE *self, size_t len, __u64 done)
+{
+	return done <= len && pattern_holds(source, self->dst, 0, done) &&
+	       pattern_holds(target, self->dst + len, len, SIZE + PAGE - len) &&
+	       pattern_holds(source, self->src, 0, SIZE);
+}
+
+/* The engine is well again: a copy works. */
+static bool works(const ENGINE *self, int fd)
+{
+	pattern_write(target, self->dst, 0, SIZE + PAGE);
+	return !zc_copy(fd, self->dst, self->src, SIZE) &&
+	       pattern_holds(source, self->dst, 0, SIZE) &&
+	       pattern_holds(target, self->dst + SIZE, SIZE, PAGE);
+}
+
+/* ---- the engine hangs ---- */
+
+TEST_F(engine, that_hangs_is_given_up_at_the_deadline)
+{
+	struct zcdma_op op = copy_with_deadline(self, SIZE, 1000);
+	__u64 start, took;
+
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	start = zc_now_ms();
+	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, self->done, NULL));
+	took = zc_now_ms() - start;
+	EXPECT_EQ(-ETIMEDOUT, self->done[0].res);
+	EXPECT_EQ(7, self->done[0].user_data);
+	EXPECT_LE(999, took);
+	EXPECT_GE(1000 + LATE, took);
+	EXPECT_TRUE(damage_is_contained(self, SIZE, self->done[0].done));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_TRUE(works(self, self->fd));
+}
+
+TEST_F(engine, that_hangs_is_given_up_at_the_deadline_of_the_session)
+{
+	struct zcdma_attach how = { .deadline_ms = 700, .name = "softdma" };
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, SIZE, 1);
+	int fd = zc_open(0);
+	__u64 start, took;
+
+	ASSERT_EQ(0, zc_ioctl(fd, ZCDMA_IOC_ATTACH, &how));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	start = zc_now_ms();
+	ASSERT_EQ(0, zc_submit(fd, &op, 1, NULL));
+	ASSERT_EQ(1, zc_reap(fd, self->done, 1, PATIENCE));
+	took = zc_now_ms() - start;
+	EXPECT_EQ(-ETIMEDOUT, self->done[0].res);
+	EXPECT_LE(699, took);
+	EXPECT_GE(700 + LATE, took);
+	close(fd);
+}
+
+/* Not a byte of the target changes once the program was told that it is over. */
+TEST_F(engine, that_was_given_up_writes_no_more)
+{
+	struct zcdma_op op = copy_with_deadline(self, SIZE, 600);
+	char *snapshot = malloc(SIZE);
+
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, self->done, NULL));
+	EXPECT_EQ(-ETIMEDOUT, self->done[0].res);
+	memcpy(snapshot, self->dst, SIZE);
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	zc_sleep_ms(300);
+	EXPECT_EQ(0, memcmp(snapshot, self->dst, SIZE));
+	EXPECT_EQ(self->pinned, zc_pinned_pages());
+}
+
+TEST_F(engine, that_hangs_does_not_keep_queued_ops_beyond_their_deadline)
+{
+	struct zcdma_op ops[2] = {
+		copy_with_deadline(self, PAGE, 5000), copy_with_deadline(self, PAGE, 600),
+	};
+	__u64 start, took;
+
+	ops[1].dst += SIZE / 2;
+	ops[1].user_data = 8;
+	ASSERT_EQ(0, softdma_set("pool", 1));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	start = zc_now_ms();
+	ASSERT_EQ(0, zc_submit(self->fd, ops, 2, NULL));
+	ASSERT_EQ(1, zc_reap(self->fd, self->done, 1, PATIENCE));
+	took = zc_now_ms() - start;
+	EXPECT_EQ(8, self->done[0].user_data);
+	EXPECT_EQ(-ETIMEDOUT, self->done[0].res);
+	EXPECT_EQ(0, self->done[0].done);
+	EXPECT_LE(599, took);
+	EXPECT_GE(600 + LATE, took);
+	EXPECT_TRUE(pattern_holds(target, self->dst + PAGE, PAGE, SIZE));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(1, zc_reap(self->fd, self->done, 1, PATIENCE));
+	EXPECT_EQ(0, self->done[0].res);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, PAGE));
+}
+
+/* It works, but too slowly: the deadline holds all the same, and what was done is told. */
+TEST_F(engine, that_is_slow_is_given_up_at_the_deadline)
+{
+	struct zcdma_op op = copy_with_deadline(self, SIZE, 1000);
+	__u64 start, took;
+
+	ASSERT_EQ(0, softdma_set("max_len", PAGE));
+	ASSERT_EQ(0, softdma_set("delay_us", 30000));
+	start = zc_now_ms();
+	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, self->done, NULL));
+	took = zc_now_ms() - start;
+	EXPECT_EQ(-ETIMEDOUT, self->done[0].res);
+	EXPECT_LE(999, took);
+	EXPECT_GE(1000 + 32 * 30 + LATE, took); /* what the engine already has may finish */
+	EXPECT_LE(8 * PAGE, self->done[0].done);
+	EXPECT_TRUE(damage_is_contained(self, SIZE, self->done[0].done));
+	ASSERT_EQ(0, softdma_reset());
+	EXPECT_TRUE(works(self, self->fd));
+}
+
+/* Only one descriptor is stuck; what waits behind it, of others and of its own session, is not. */
+TEST_F(engine, that_hangs_with_one_op_takes_no_other_down)
+{
+	struct zcdma_op stuck = copy_with_deadline(self, PAGE, 1000), ops[40];
+	struct zcdma_completion c[40];
+	int other = zc_session(self->channel, 0);
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, softdma_set("delay_us", 30 * 1000000));
+	ASSERT_EQ(0, zc_submit(self->fd, &stuck, 1, NULL));
+	zc_sleep_ms(100);
+	ASSERT_EQ(0, softdma_set("delay_us", 0));
+	for (int i = 0; i < 40; i++)
+		ops[i] = zc_copy_op(self->dst + (2 * i + 2) * PAGE, self->src + i * PAGE, PAGE, i);
+	ASSERT_EQ(0, zc_submit(self->fd, ops, 20, NULL));
+	ASSERT_EQ(0, zc_submit(other, ops + 20, 20, NULL));
+	EXPECT_EQ(20, zc_reap(other, c, 20, PATIENCE));
+	EXPECT_EQ(21, zc_reap(self->fd, c + 19, 21, PATIENCE));
+	for (int i = 0; i < 40; i++) {
+		EXPECT_EQ(c[i].user_data == 7 && i >= 19 ? c[i].res : 0, c[i].res);
+		EXPECT_TRUE(pattern_holds(source, self->dst + (2 * i + 2) * PAGE, i * PAGE, PAGE));
+		EXPECT_TRUE(pattern_holds(target, self->dst + (2 * i + 3) * PAGE,
+					  (2 * i + 3) * PAGE, PAGE));
+	}
+	close(other);
+}
+
+/* ---- a process that is killed while the engine hangs ---- */
+
+static pid_t child_with_a_hung_op(const ENGINE *self, bool wait)
+{
+	struct zcdma_op op = copy_with_deadline(self, SIZE, 4000);
+	struct zcdma_completion c;
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		int fd = zc_session("softdma", 0);
+
+		CHILD_CHECK(fd >= 0);
+		if (wait)
+			zc_submit_wait(fd, &op, 1, &c, NULL);
+		CHILD_CHECK(!zc_submit(fd, &op, 1, NULL));
+		zc_read(fd, &c, 1);
+		CHILD_CHECK(!"woke up");
+	}
+	zc_sleep_ms(300);
+	return pid;
+}
+
+TEST_F(engine, that_hangs_does_not_keep_a_process_from_being_killed)
+{
+	for (int wait = 0; wait < 2; wait++) {
+		pid_t pid;
+		__u64 start;
+
+		ASSERT_EQ(0, softdma_set("hang", 1));
+		pid = child_with_a_hung_op(self, wait);
+		EXPECT_LT(self->pinned, zc_pinned_pages());
+		start = zc_now_ms();
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		EXPECT_EQ(-SIGKILL, zc_wait(pid));
+		EXPECT_GE(1000, zc_now_ms() - start);
+		EXPECT_TRUE(zc_pinned_falls_to(self->pinned, 4000 + LATE));
+		ASSERT_EQ(0, softdma_set("hang", 0));
+		EXPECT_TRUE(works(self, self->fd));
+	}
+}
+
+/*
+ * This engine cannot be stopped: the program hears of the time-out, and may die,
+ * but its pages stay pinned until the engine is done with them.
+ */
+TEST_F(engine, that_cannot_be_stopped_keeps_its_pages)
+{
+	struct zcdma_op op;
+	long held;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("no_terminate=Y"));
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	op = copy_with_deadline(self, SIZE, 700);
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, zc_submit_wait(fd, &op, 1, self->done, NULL));
+	EXPECT_EQ(-ETIMEDOUT, self->done[0].res);
+	held = zc_pinned_pages();
+	EXPECT_LE(self->pinned + 2 * SIZE / PAGE, held);
+	close(fd);
+	zc_sleep_ms(300);
+	EXPECT_EQ(held, zc_pinned_pages());
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	EXPECT_TRUE(works(self, fd));
+	close(fd);
+}
+
+/* ---- the engine fails ---- */
+
+TEST_F(engine, that_fails_is_reported)
+{
+	for (int result = 1; result <= 3; result++) {
+		pattern_write(target, self->dst, 0, SIZE);
+		ASSERT_EQ(0, softdma_set("fail_result", result));
+		ASSERT_EQ(0, softdma_set("fail_nth", 1));
+		EXPECT_EQ(-EIO, zc_copy(self->fd, self->dst, self->src, SIZE));
+		EXPECT_TRUE(works(self, self->fd));
+	}
+}
+
+/* Sixteen descriptors, the fifth fails: four are certainly there, and no more than half of it. */
+TEST_F(engine, that_fails_in_the_middle_tells_how_far_it_came)
+{
+	struct zcdma_op op = copy_with_deadline(self, 16 * PAGE, 0);
+
+	ASSERT_EQ(0, softdma_set("max_len", PAGE));
+	ASSERT_EQ(0, zc_copy(self->fd, self->dst, self->src, 16 * PAGE)); /* it learns the limit */
+	pattern_write(target, self->dst, 0, SIZE);
+	ASSERT_EQ(0, softdma_set("fail_nth", 5));
+	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, self->done, NULL));
+	EXPECT_EQ(-EIO, self->done[0].res);
+	EXPECT_TRUE(self->done[0].flags & ZCDMA_DONE_REPORTED);
+	EXPECT_LE(4 * PAGE, self->done[0].done);
+	EXPECT_GE(4 * PAGE + PAGE / 2, self->done[0].done);
+	EXPECT_TRUE(damage_is_contained(self, 16 * PAGE, self->done[0].done));
+	ASSERT_EQ(0, softdma_set("max_len", 4294967295UL));
+	EXPECT_TRUE(works(self, self->fd));
+}
+
+/* One of many ops fails; the others do not. */
+TEST_F(engine, that_fails_with_one_op_fails_no_other)
+{
+	struct zcdma_completion c[16];
+	struct zcdma_op ops[16];
+	int failed = 0;
+
+	for (int i = 0; i < 16; i++)
+		ops[i] = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, i);
+	ASSERT_EQ(0, softdma_set("fail_nth", 9));
+	ASSERT_EQ(0, zc_submit_wait(self->fd, ops, 16, c, NULL));
+	for (int i = 0; i < 16; i++) {
+		failed += c[i].res == -EIO;
+		EXPECT_TRUE(c[i].res == 0 || c[i].res == -EIO);
+		EXPECT_TRUE(pattern_holds(source, self->dst + i * PAGE, i * PAGE, c[i].done));
+		EXPECT_EQ(c[i].res ? c[i].done : PAGE, c[i].done);
+	}
+	EXPECT_EQ(1, failed);
+	EXPECT_EQ(0, softdma_get("fail_nth"));
+}
+
+TEST_F(engine, that_takes_nothing_at_all_is_an_error)
+{
+	struct zcdma_op op = copy_with_deadline(self, SIZE, 5000);
+
+	ASSERT_EQ(0, softdma_set("pool", 0));
+	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, self->done, NULL));
+	EXPECT_EQ(-EIO, self->done[0].res);
+	EXPECT_EQ(0, self->done[0].done);
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+	ASSERT_EQ(0, softdma_set("pool", 256));
+	EXPECT_TRUE(works(self, self->fd));
+}
+
+/* ---- the engine leaves ---- */
+
+static pid_t child_in_poll(int fd)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		__u64 end = zc_now_ms() + PATIENCE;
+		short events;
+
+		CHILD_CHECK(zc_poll(fd, POLLIN, PATIENCE));
+		do { /* it may hear of completions first */
+			events = zc_poll(fd, 0, PATIENCE);
+		} while (!(events & POLLHUP) && zc_now_ms() < end);
+		CHILD_CHECK((events & (POLLHUP | POLLERR)) == (POLLHUP | POLLERR));
+	}
+	return pid;
+}
+
+/* A dead session: what it may still do and what it may not. */
+static void check_dead(int fd)
+{
+	struct zcdma_completion c;
+	char byte = 0;
+	short events = zc_poll(fd, POLLIN, 0);
+
+	CHILD_CHECK((events & (POLLHUP | POLLERR)) == (POLLHUP | POLLERR));
+	CHILD_CHECK(zc_fill(fd, &byte, 1, 1) == -ENODEV);
+	CHILD_CHECK(byte == 0);
+	CHILD_CHECK(zc_read(fd, &c, 1) == -ENODEV);
+	CHILD_CHECK(zc_outstanding(fd) == 0);
+	CHILD_CHECK(zc_cancel(fd, 0, ZCDMA_CANCEL_ALL, NULL) == -ENOENT);
+}
+
+TEST_F(engine, that_leaves_ends_an_idle_session)
+{
+	ASSERT_EQ(0, softdma_unbind());
+	check_dead(self->fd);
+	EXPECT_EQ(-ENODEV, zc_session("softdma", 0));
+	EXPECT_EQ(-ENODEV, zc_session(self->channel, 0));
+	ASSERT_EQ(0, softdma_bind());
+	check_dead(self->fd);
+}
+
+TEST_F(engine, that_leaves_ends_all_ops_and_wakes_who_waits)
+{
+	struct zcdma_op ops[8];
+	pid_t poller, waiter, reader;
+	__u64 start;
+	int fd;
+
+	for (int i = 0; i < 8; i++) {
+		ops[i] = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, i);
+		ops[i].deadline_ms = 60000;
+	}
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, softdma_set("pool", 2));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, zc_submit(self->fd, ops, 8, NULL));
+	poller = child_in_poll(self->fd);
+	IN_CHILD(waiter) {
+		struct zcdma_completion c[2];
+
+		CHILD_CHECK(!zc_submit_wait(fd, ops, 2, c, NULL));
+		CHILD_CHECK(c[0].res == -ENODEV && c[1].res == -ENODEV);
+	}
+	while (zc_outstanding(fd) != 2)
+		zc_sleep_ms(10);
+	IN_CHILD(reader) /* the waiter takes all: 0, unless it is told first that it is over */
+		CHILD_CHECK(zc_read(fd, self->done, 8) <= 0);
+	zc_sleep_ms(200);
+
+	start = zc_now_ms();
+	ASSERT_EQ(0, softdma_unbind());
+	EXPECT_GE(2000, zc_now_ms() - start);
+	EXPECT_EQ(0, zc_wait(poller));
+	EXPECT_EQ(0, zc_wait(waiter));
+	EXPECT_EQ(0, zc_wait(reader));
+	EXPECT_EQ(8, zc_reap(self->fd, self->done, 8, PATIENCE));
+	for (int i = 0; i < 8; i++) {
+		EXPECT_EQ(-ENODEV, self->done[i].res);
+		EXPECT_GE(PAGE, self->done[i].done);
+	}
+	check_dead(self->fd);
+	check_dead(fd);
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+	close(fd);
+
+	ASSERT_EQ(0, softdma_bind());
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	EXPECT_TRUE(works(self, fd));
+	close(fd);
+}
+
+TEST_F(engine, that_leaves_again_and_again_loses_nothing)
+{
+	struct zcdma_completion c[64];
+	struct zcdma_op ops[64];
+
+	for (int i = 0; i < 64; i++)
+		ops[i] = zc_copy_op(self->dst + i * PAGE, self->src, PAGE, i);
+	for (int round = 0; round < 20; round++) {
+		int fd = zc_session("softdma", 0);
+		pid_t pid;
+		int n;
+
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, softdma_set("delay_us", 200));
+		ASSERT_EQ(0, zc_submit(fd, ops, 64, NULL));
+		IN_CHILD(pid)
+			CHILD_CHECK(!softdma_unbind());
+		n = zc_reap(fd, c, 64, PATIENCE);
+		EXPECT_EQ(64, n);
+		for (int i = 0; i < n; i++)
+			EXPECT_TRUE(c[i].res == 0 || c[i].res == -ENODEV);
+		EXPECT_EQ(0, zc_wait(pid));
+		check_dead(fd);
+		close(fd);
+		ASSERT_EQ(0, softdma_bind());
+	}
+	self->fd = zc_session("softdma", 0);
+	EXPECT_TRUE(works(self, self->fd));
+}
+
+/* ---- page faults that last for ever ---- */
+
+/* Memory whose first touch stalls, until the returned descriptor is closed. */
+static int make_stalling(char *memory, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { zc_ptr(memory), size }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(!ioctl(fd, UFFDIO_API, &api));
+	CHILD_CHECK(!ioctl(fd, UFFDIO_REGISTER, &range));
+	return fd;
+}
+
+enum staller {
+	STALL_IN_SUBMIT,	/* pinning the source */
+	STALL_IN_READ,		/* writing a completion */
+	STALL_IN_WAIT,		/* writing the completion of an op waited for */
+	STALLERS
+};
+
+static pid_t child_that_stalls(const ENGINE *self, enum staller where)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 1);
+	char *stalling;
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		stalling = zc_map(PAGE);
+		make_stalling(stalling, PAGE);
+		if (where == STALL_IN_SUBMIT)
+			op.src = zc_ptr(stalling);
+		if (where == STALL_IN_WAIT)
+			zc_submit_wait(self->fd, &op, 1, (void *)stalling, NULL);
+		CHILD_CHECK(!zc_submit(self->fd, &op, 1, NULL));
+		zc_read(self->fd, (void *)stalling, 1);
+		CHILD_CHECK(!"did not stall");
+	}
+	zc_sleep_ms(300);
+	return pid;
+}
+
+/* A program that keeps the kernel waiting for its memory keeps nobody else waiting. */
+TEST_F(engine, that_leaves_does_not_wait_for_a_page_fault)
+{
+	for (enum staller where = 0; where < STALLERS; where++) {
+		pid_t pid = child_that_stalls(self, where), other;
+		__u64 start = zc_now_ms();
+
+		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+		IN_CHILD(other)
+			CHILD_CHECK(!softdma_unbind());
+		while (zc_now_ms() - start < 3000 && !waitpid(other, NULL, WNOHANG))
+			zc_sleep_ms(10);
+		EXPECT_GT(2000, zc_now_ms() - start) {
+			TH_LOG("stalled in %d", where);
+		}
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		EXPECT_EQ(-SIGKILL, zc_wait(pid));
+		close(self->fd);
+		ASSERT_EQ(0, softdma_bind());
+		self->fd = zc_session("softdma", 0);
+		ASSERT_LE(0, self->fd);
+		EXPECT_TRUE(works(self, self->fd));
+	}
+}
+
+static int remove_module(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+TEST_F(engine, that_is_in_use_cannot_be_removed)
+{
+	int err = remove_module("softdma");
+
+	EXPECT_TRUE(err == -EWOULDBLOCK || err == -EBUSY);
+	err = remove_module("zcdma");
+	EXPECT_TRUE(err == -EWOULDBLOCK || err == -EBUSY);
+	EXPECT_TRUE(works(self, self->fd));
+}
+
+/* ---- peculiar engines: the program sees nothing of it ---- */
+
+FIXTURE(peculiar) {
+	long pinned;
+	int fd;
+	char *src, *dst;
+};
+
+FIXTURE_VARIANT(peculiar) {
+	const char *built;	/* how the engine is made, or */
+	const char *knob;	/* a fault of it */
+	unsigned long setting;
+	size_t step;		/* bytes that it moves at once at most; 0: no matter */
+};
+
+FIXTURE_VARIANT_ADD(peculiar, pool_of_one_descriptor) {
+	.knob = "pool", .setting = 1,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, pool_of_two_descriptors) {
+	.knob = "pool", .setting = 2,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, pool_of_three_descriptors) {
+	.knob = "pool", .setting = 3,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, one_byte_at_a_time) {
+	.knob = "max_len", .setting = 1, .step = 1,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, up_to_100_bytes_at_a_time) {
+	.knob = "max_len", .setting = 100, .step = 100,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, up_to_5000_bytes_at_a_time) {
+	.knob = "max_len", .setting = 5000, .step = 5000,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, a_millisecond_late) {
+	.knob = "delay_us", .setting = 1000,
+};
+
+FIXTURE_VARIANT_ADD(peculiar, aligned_to_8) {
+	.built = "align=8",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, aligned_to_64) {
+	.built = "align=64",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, aligned_to_256) {
+	.built = "align=256",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, segments_of_512_bytes) {
+	.built = "max_segment=512",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, segments_of_a_page) {
+	.built = "max_segment=4096",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, segments_of_odd_length) {
+	.built = "max_segment=5001",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, boundary_of_1024_bytes) {
+	.built = "boundary=1024",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, boundary_of_64_kibibytes) {
+	.built = "boundary=65536",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, coarse_residue) {
+	.built = "coarse_residue=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, completes_out_of_order) {
+	.built = "unordered=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, cannot_be_stopped) {
+	.built = "no_terminate=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, sleeps_in_prep) {
+	.built = "prep_sleeps=Y no_terminate=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, holds_a_lock_until_submit) {
+	.built = "lock_until_submit=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, reports_no_errors) {
+	.built = "no_result=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, calls_back_in_softirq) {
+	.built = "callback_context=softirq",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, calls_back_in_hardirq) {
+	.built = "callback_context=hardirq",
+};
+
+FIXTURE_SETUP(peculiar)
+{
+	ASSERT_EQ(0, softdma_reset());
+	self->pinned = zc_pinned_pages();
+	if (variant->built)
+		ASSERT_EQ(0, softdma_rebuild(variant->built));
+	ASSERT_EQ(0, softdma_set("violations", 0));
+	zc_unlimit_memlock();
+	zc_seed();
+	self->fd = zc_session("softdma", 0);
+	ASSERT_LE(0, self->fd);
+	if (variant->knob)
+		ASSERT_EQ(0, softdma_set(variant->knob, variant->setting));
+	self->src = zc_map(SIZE);
+	self->dst = zc_map(SIZE);
+	pattern_write(source, self->src, 0, SIZE);
+	pattern_write(target, self->dst, 0, SIZE);
+}
+
+FIXTURE_TEARDOWN(peculiar)
+{
+	close(self->fd);
+	EXPECT_EQ(0, softdma_get("violations"));
+	EXPECT_EQ(0, softdma_reset());
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+}
+
+#define SLOTS	64
+#define SLOT	(SIZE / SLOTS)
+
+TEST_F(peculiar, engine_moves_random_ops_right)
+{
+	size_t longest = variant->step == 1 ? 500 : SLOT - 600;
+	struct zcdma_op ops[SLOTS], todo[SLOTS];
+	size_t pos = 0;
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		size_t at = i * SLOT + zc_random_below(600), len = 1 + zc_random_below(longest);
+		size_t from = zc_random_below(SIZE - len);
+
+		ops[i] = i % 8 == 7 ? zc_fill_op(self->dst + at, i, len, 0) :
+				      zc_copy_op(self->dst + at, self->src + from, len, 0);
+		todo[i] = ops[i];
+	}
+	ASSERT_EQ(0, zc_do_all(self->fd, todo, SLOTS));
+	for (size_t i = 0; i < SLOTS; i++) {
+		size_t at = ops[i].dst - zc_ptr(self->dst);
+
+		ASSERT_TRUE(pattern_holds(target, self->dst + pos, pos, at - pos));
+		if (ops[i].opcode == ZCDMA_OP_FILL) {
+			ASSERT_TRUE(filled_with(i, self->dst + at, ops[i].len));
+		} else {
+			ASSERT_TRUE(pattern_holds(source, self->dst + at,
+						  ops[i].src - zc_ptr(self->src), ops[i].len));
+		}
+		pos = at + ops[i].len;
+	}
+	EXPECT_TRUE(pattern_holds(target, self->dst + pos, pos, SIZE - pos));
+}
+
+TEST_F(peculiar, engine_moves_all_alignments_right)
+{
+	const size_t lens[] = { 1, 7, 8, 9, 63, 64, 65, 255, 256, 257, 600, 2 * PAGE + 3 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		size_t len = lens[i];
+
+		if (variant->step == 1 && len > 600)
+			continue;
+		for (size_t shift = 0; shift < 264; shift += 33) {
+			char *dst = self->dst + PAGE + 264 - shift;
+			size_t at = dst - self->dst;
+
+			pattern_write(target, self->dst, 0, 5 * PAGE);
+			ASSERT_EQ(0, zc_copy(self->fd, dst, self->src + shift, len));
+			ASSERT_TRUE(pattern_holds(target, self->dst, 0, at));
+			ASSERT_TRUE(pattern_holds(source, dst, shift, len));
+			ASSERT_TRUE(pattern_holds(target, dst + len, at + len,
+						  5 * PAGE - at - len)) {
+				TH_LOG("length %zu, shift %zu", len, shift);
+			}
+		}
+	}
+}
+
+TEST_F(peculiar, engine_moves_a_long_op_right)
+{
+	size_t len = variant->step == 1 ? 3000 : SIZE - 2;
+
+	ASSERT_EQ(0, zc_copy(self->fd, self->dst + 1, self->src, len));
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, 1));
+	EXPECT_TRUE(pattern_holds(source, self->dst + 1, 0, len));
+	EXPECT_TRUE(pattern_holds(target, self->dst + 1 + len, 1 + len, SIZE - 1 - len));
+}
+
+/* When WAIT returns every byte is there, also those that the engine left to others. */
+TEST_F(peculiar, engine_is_done_when_wait_returns)
+{
+	struct zcdma_op ops[2] = {
+		zc_copy_op(self->dst + 3, self->src + 3, 700, 1),
+		zc_copy_op(self->dst + 1001, self->src + 2000, 700, 2),
+	};
+	struct zcdma_completion c[2];
+
+	ASSERT_EQ(0, zc_submit_wait(self->fd, ops, 2, NULL, NULL));
+	EXPECT_TRUE(pattern_holds(source, self->dst + 3, 3, 700));
+	EXPECT_TRUE(pattern_holds(target, self->dst + 703, 703, 298));
+	EXPECT_TRUE(pattern_holds(source, self->dst + 1001, 2000, 700));
+	EXPECT_EQ(2, zc_read(self->fd, c, 2));
+	EXPECT_EQ(0, c[0].res | c[1].res);
+}
+
+/* What the completion says of who moved it and who said so. */
+TEST_F(peculiar, engine_is_described_by_its_completions)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 1);
+	bool mute = variant->built && !strcmp(variant->built, "no_result=Y");
+	struct zcdma_completion c;
+
+	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, &c, NULL));
+	EXPECT_EQ(0, c.res);
+	EXPECT_EQ(PAGE, c.done);
+	EXPECT_TRUE(c.flags & ZCDMA_DONE_CPU);
+	EXPECT_FALSE(c.flags & ZCDMA_DONE_HARDWARE);
+	EXPECT_TRUE(mute || c.flags & ZCDMA_DONE_REPORTED);
+}
+
+TEST_HARNESS_MAIN

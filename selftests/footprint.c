@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What sessions and ops cost the kernel. Measured as free memory that vanishes:
+ * this counts everything, slabs and pages, ours and the VFS's. With thousands of
+ * them, what else happens in the machine meanwhile (allowed: SLACK) hardly matters.
+ */
+#include <glob.h>
+#include <sys/resource.h>
+
+#include "kselftest_harness.h"
+#include "softdma.h"
+#include "zcdma_util.h"
+
+#define SESSIONS	4000
+#define OPS		4096
+#define SLACK		(256 << 10)
+
+/* Promised: */
+#define SESSION_COST	4096
+#define OP_COST		512
+
+/* A page list has a pointer and a scatter-gather entry for each page; a small fill has one. */
+#define PAGE_COST	(sizeof(void *) + 32)
+
+/* Give back what is held in caches, in slabs and in lists of each CPU. */
+static void trim(void)
+{
+	glob_t slabs;
+
+	zc_write_file("/proc/sys/vm/drop_caches", "3");
+	if (!glob("/sys/kernel/slab/*/shrink", 0, NULL, &slabs)) {
+		for (size_t i = 0; i < slabs.gl_pathc; i++)
+			zc_write_file(slabs.gl_pathv[i], "1");
+		globfree(&slabs);
+	}
+	zc_write_file("/proc/sys/vm/compact_memory", "1");
+	zc_write_file("/proc/sys/vm/stat_refresh", "1");
+}
+
+/* A line of /proc/meminfo in bytes, when what was freed before has been freed indeed. */
+static long settled(const char *line)
+{
+	long now, last = -1;
+
+	for (int i = 0; i < 10; i++) {
+		trim();
+		now = zc_number_in("/proc/meminfo", line) * 1024L;
+		if (labs(now - last) < 32 << 10)
+			break;
+		last = now;
+		zc_sleep_ms(100);
+	}
+	return now;
+}
+
+static long free_bytes(void)
+{
+	return settled("MemFree:");
+}
+
+static long slab_bytes(void)
+{
+	return settled("SUnreclaim:");
+}
+
+FIXTURE(footprint) {
+	int *fds;
+	char *memory;
+};
+
+FIXTURE_SETUP(footprint)
+{
+	struct rlimit files = { SESSIONS + 100, SESSIONS + 100 };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, softdma_reset());
+	zc_unlimit_memlock();
+	self->fds = malloc(SESSIONS * sizeof(int));
+	memset(self->fds, 0xff, SESSIONS * sizeof(int));
+	self->memory = zc_map(OPS);
+	memset(self->memory, 1, OPS);
+}
+
+FIXTURE_TEARDOWN(footprint)
+{
+	softdma_reset();
+	for (int i = 0; i < SESSIONS && self->fds[i] >= 0; i++)
+		close(self->fds[i]);
+}
+
+TEST_F_TIMEOUT(footprint, of_an_idle_session, 60)
+{
+	int first = zc_session("softdma", 0);
+	long before, after;
+
+	ASSERT_LE(0, first); /* the channel is leased, the file table has its size */
+	ASSERT_LE(0, dup2(first, SESSIONS + 50));
+	before = free_bytes();
+	for (int i = 0; i < SESSIONS; i++) {
+		self->fds[i] = zc_session("softdma", 0);
+		ASSERT_LE(0, self->fds[i]);
+	}
+	after = free_bytes();
+	TH_LOG("%ld bytes for each session", (before - after) / SESSIONS);
+	EXPECT_LT(SESSIONS * 200, before - after); /* or we measure nothing */
+	EXPECT_GE(SESSIONS * SESSION_COST + SLACK, before - after);
+}
+
+TEST_F_TIMEOUT(footprint, of_an_op_in_flight, 60)
+{
+	static struct zcdma_op ops[OPS];
+	struct zcdma_completion c;
+	long before, after;
+	__u32 accepted;
+
+	self->fds[0] = zc_session("softdma", OPS);
+	ASSERT_LE(0, self->fds[0]);
+	for (int i = 0; i < OPS; i++)
+		ops[i] = zc_fill_op(self->memory + i, 2, 1, i);
+	ASSERT_EQ(0, zc_do(self->fds[0], ops[0]));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	before = free_bytes();
+	ASSERT_EQ(0, zc_submit(self->fds[0], ops, OPS, &accepted));
+	ASSERT_EQ(OPS, accepted);
+	after = free_bytes();
+	TH_LOG("%ld bytes for each op", (before - after) / OPS);
+	EXPECT_LT(OPS * 100, before - after); /* or we measure nothing */
+	EXPECT_GE(OPS * (OP_COST + PAGE_COST) + SLACK, before - after);
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	for (int i = 0; i < OPS; i++)
+		ASSERT_EQ(1, zc_read(self->fds[0], &c, 1));
+}
+
+/* Nothing of it is left when sessions are closed, again and again. */
+TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 60)
+{
+	long slabs = 0, free = 0;
+
+	for (int round = 0; round < 6; round++) {
+		for (int i = 0; i < SESSIONS / 8; i++) {
+			self->fds[i] = zc_session("softdma", 0);
+			ASSERT_LE(0, self->fds[i]);
+			ASSERT_EQ(0, zc_fill(self->fds[i], self->memory, 3, 64));
+		}
+		for (int i = 0; i < SESSIONS / 8; i++) {
+			close(self->fds[i]);
+			self->fds[i] = -1;
+		}
+		if (round == 1) {
+			slabs = slab_bytes();
+			free = free_bytes();
+		}
+	}
+	slabs = slab_bytes() - slabs;
+	free -= free_bytes();
+	TH_LOG("%d sessions: slabs grew by %ld bytes, free memory shrank by %ld", SESSIONS / 2,
+	       slabs, free);
+	EXPECT_GE(SLACK / 2, slabs);
+	EXPECT_GE(2 * SLACK * sysconf(_SC_NPROCESSORS_ONLN), free); /* each has lists of pages */
+}
+
+TEST_HARNESS_MAIN

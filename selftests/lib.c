@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The library: what it promises in its header. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
+#include "kselftest_harness.h"
+#include "pattern.h"
+#include "softdma.h"
+#include "zcdma.h"
+#include "zcdma_util.h"
+
+#define PAGE		4096UL
+#define SIZE		(256 * PAGE)
+#define PATIENCE	20000
+
+static const struct pattern source = { 's', 1 }, target = { 't', 1 };
+
+FIXTURE(library) {
+	struct zcdma_session *session;
+	char *src, *dst;	/* SIZE bytes, and a page behind dst */
+};
+
+FIXTURE_SETUP(library)
+{
+	ASSERT_EQ(0, softdma_reset());
+	zc_unlimit_memlock();
+	self->session = zcdma_open(NULL);
+	ASSERT_TRUE(!!self->session);
+	self->src = zc_map(SIZE);
+	self->dst = zc_map(SIZE + PAGE);
+	pattern_write(source, self->src, 0, SIZE);
+	pattern_write(target, self->dst, 0, SIZE + PAGE);
+}
+
+FIXTURE_TEARDOWN(library)
+{
+	softdma_set("hang", 0);
+	zcdma_close(self->session);
+	softdma_reset();
+}
+
+/* 0 or -errno, to compare at one glance. */
+static int result(int ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static int attach(struct zcdma_session *session, const char *name, __u32 depth, __u32 deadline_ms)
+{
+	struct zcdma_attach how = { .queue_depth = depth, .deadline_ms = deadline_ms };
+
+	strcpy(how.name, name);
+	return result(zcdma_attach(session, &how));
+}
+
+TEST(version_is_one)
+{
+	const char *version = zcdma_version();
+	size_t digits = strspn(version, "0123456789.");
+
+	EXPECT_LT(4, digits);
+	EXPECT_EQ(strlen(version), digits);
+}
+
+TEST(open_tells_what_is_wrong)
+{
+	errno = 0;
+	EXPECT_FALSE(!!zcdma_open("/dev/no-such-device"));
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_FALSE(!!zcdma_open("/dev/null"));
+	EXPECT_EQ(ENOTTY, errno);
+	errno = EDOM;
+	zcdma_close(NULL);
+	EXPECT_EQ(EDOM, errno);
+}
+
+TEST(open_leaks_no_descriptor_when_it_fails)
+{
+	for (int i = 0; i < 2000; i++)
+		zcdma_open("/dev/null");
+	EXPECT_GT(20, dup(0));
+}
+
+TEST_F(library, walks_the_channels)
+{
+	struct zcdma_query_channel q, same;
+	unsigned int i = 0;
+
+	while (!zcdma_query_channel(self->session, 0, i, &q)) {
+		EXPECT_EQ(0, zcdma_find_channel(self->session, q.out_name, &same));
+		EXPECT_STREQ(q.out_name, same.out_name);
+		EXPECT_STREQ(q.out_device, same.out_device);
+		i++;
+	}
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_LE(zc_count_channels(zc_provider()), i);
+	EXPECT_EQ(-ENODEV, result(zcdma_find_channel(self->session, "no-such-channel", &q)));
+}
+
+TEST_F(library, attaches_to_any_channel_that_copies)
+{
+	struct zcdma_query_channel q;
+	struct zcdma_get_info info;
+
+	ASSERT_EQ(0, zcdma_attach(self->session, NULL));
+	ASSERT_EQ(0, zcdma_query_channel(self->session, ZCDMA_QUERY_ATTACHED, 0, &q));
+	EXPECT_TRUE(q.out_caps & ZCDMA_CAP_COPY);
+	ASSERT_EQ(0, zcdma_get_info(self->session, &info));
+	EXPECT_EQ(1, info.out_channels);
+	EXPECT_EQ(-EISCONN, result(zcdma_attach(self->session, NULL)));
+}
+
+TEST_F(library, attach_tells_what_is_wrong)
+{
+	EXPECT_EQ(-ENODEV, attach(self->session, "no-such-channel", 0, 0));
+	EXPECT_EQ(-EINVAL, attach(self->session, "", ~0U, 0));
+}
+
+TEST_F(library, copies)
+{
+	const size_t lens[] = { 1, 63, PAGE, PAGE + 1, SIZE - 5 };
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		pattern_write(target, self->dst, 0, SIZE + PAGE);
+		memset(&r, 0xff, sizeof(r));
+		ASSERT_EQ(0, zcdma_copy(self->session, self->dst + 3, self->src + 1, lens[i], &r));
+		EXPECT_EQ(0, r.res);
+		EXPECT_EQ(lens[i], r.done);
+		EXPECT_EQ(0, r.user_data);
+		EXPECT_TRUE(r.flags & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE));
+		EXPECT_TRUE(pattern_holds(target, self->dst, 0, 3));
+		EXPECT_TRUE(pattern_holds(source, self->dst + 3, 1, lens[i]));
+		EXPECT_TRUE(pattern_holds(target, self->dst + 3 + lens[i], 3 + lens[i],
+					  SIZE + PAGE - 3 - lens[i]));
+	}
+}
+
+TEST_F(library, fills)
+{
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	ASSERT_EQ(0, zcdma_fill(self->session, self->dst + 3, 0xc3, SIZE - 5, &r));
+	EXPECT_EQ(SIZE - 5, r.done);
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, 3));
+	EXPECT_TRUE(filled_with(0xc3, self->dst + 3, SIZE - 5));
+	EXPECT_TRUE(pattern_holds(target, self->dst + SIZE - 2, SIZE - 2, PAGE + 2));
+	EXPECT_EQ(0, zcdma_fill(self->session, self->dst, 0, 1, NULL));
+}
+
+TEST_F(library, does_nothing_if_the_length_is_zero)
+{
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	memset(&r, 0xff, sizeof(r));
+	EXPECT_EQ(0, zcdma_copy(self->session, self->dst, self->src, 0, &r));
+	EXPECT_EQ(0, r.done);
+	EXPECT_EQ(0, r.res);
+	EXPECT_EQ(0, zcdma_fill(self->session, self->dst, 1, 0, NULL));
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+}
+
+TEST_F(library, copy_tells_what_is_wrong)
+{
+	char *edge = zc_map_edge();
+
+	EXPECT_EQ(-ENOTCONN, result(zcdma_copy(self->session, self->dst, self->src, 64, NULL)));
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	EXPECT_EQ(-EFAULT, result(zcdma_copy(self->session, NULL, self->src, 64, NULL)));
+	EXPECT_EQ(-EFAULT, result(zcdma_copy(self->session, self->dst, edge, 64, NULL)));
+	EXPECT_EQ(-EFAULT, result(zcdma_fill(self->session, edge, 1, 64, NULL)));
+	EXPECT_EQ(-EINVAL, result(zcdma_copy(self->session, self->dst + 1, self->dst, 64, NULL)));
+	EXPECT_EQ(-EINVAL, result(zcdma_copy(self->session, self->dst, self->dst + SIZE / 2,
+					     SIZE / 2 + 1, NULL)));
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+	EXPECT_EQ(0, zc_outstanding(zcdma_fd(self->session)));
+}
+
+/* A whole MiB, where only two pages, or sixteen, may be locked at a time. */
+TEST_F(library, copies_and_fills_any_length_under_any_limit)
+{
+	const size_t limits[] = { 2 * PAGE, 3 * PAGE, 16 * PAGE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		pid_t pid;
+
+		IN_CHILD(pid) {
+			struct zcdma_session *s = zcdma_open(NULL);
+			struct zcdma_completion r;
+
+			zc_become_user(limits[i]);
+			CHILD_CHECK(!attach(s, zc_provider(), 0, 0));
+			CHILD_CHECK(!zcdma_copy(s, self->dst + 9, self->src + 5, SIZE - 5, &r));
+			CHILD_CHECK(r.done == SIZE - 5);
+			CHILD_CHECK(pattern_holds(source, self->dst + 9, 5, SIZE - 5));
+			CHILD_CHECK(!zcdma_fill(s, self->dst + 1, i, SIZE - 1, &r));
+			CHILD_CHECK(filled_with(i, self->dst + 1, SIZE - 1));
+			CHILD_CHECK(r.done == SIZE - 1);
+			zcdma_close(s);
+		}
+		EXPECT_EQ(0, zc_wait(pid));
+	}
+}
+
+TEST_F(library, copy_fails_where_nothing_may_be_locked)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		struct zcdma_session *s = zcdma_open(NULL);
+
+		zc_become_user(0);
+		CHILD_CHECK(!attach(s, zc_provider(), 0, 0));
+		CHILD_CHECK(result(zcdma_copy(s, self->dst, self->src, SIZE, NULL)) == -ENOMEM);
+		CHILD_CHECK(pattern_holds(target, self->dst, 0, SIZE));
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+}
+
+/* Everything before the hole may be copied, nothing is outstanding, done is honest. */
+TEST_F(library, copy_into_a_hole_tells_how_far_it_came)
+{
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	ASSERT_EQ(0, munmap(self->dst + SIZE / 2, PAGE));
+	EXPECT_EQ(-EFAULT, result(zcdma_copy(self->session, self->dst, self->src, SIZE, &r)));
+	EXPECT_EQ(-EFAULT, r.res);
+	EXPECT_GE(SIZE / 2, r.done);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, r.done));
+	EXPECT_EQ(0, zc_outstanding(zcdma_fd(self->session)));
+}
+
+/* ---- submit and reap ---- */
+
+TEST_F(library, submits_and_reaps)
+{
+	struct zcdma_completion c[8];
+	struct zcdma_op ops[5];
+	unsigned int accepted;
+	bool seen[5] = { 0 };
+	int n = 0, got;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 4, 0));
+	for (int i = 0; i < 5; i++)
+		ops[i] = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, i);
+	EXPECT_EQ(-EAGAIN, result(zcdma_submit(self->session, ops, 5, &accepted)));
+	EXPECT_EQ(4, accepted);
+	while (n < 4) {
+		got = zcdma_reap(self->session, c, 8, -1);
+		ASSERT_LT(0, got);
+		for (int i = 0; i < got; i++) {
+			ASSERT_GT(4, c[i].user_data);
+			EXPECT_FALSE(seen[c[i].user_data]);
+			seen[c[i].user_data] = true;
+		}
+		n += got;
+	}
+	EXPECT_EQ(4, n);
+	EXPECT_EQ(0, zcdma_reap(self->session, c, 8, -1));
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, 4 * PAGE));
+	EXPECT_TRUE(pattern_holds(target, self->dst + 4 * PAGE, 4 * PAGE, PAGE));
+}
+
+TEST_F(library, submits_and_waits)
+{
+	struct zcdma_completion c[4];
+	struct zcdma_op ops[4];
+	unsigned int accepted;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	for (int i = 0; i < 4; i++)
+		ops[i] = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, 10 + i);
+	ASSERT_EQ(0, zcdma_submit_wait(self->session, ops, 4, c, &accepted));
+	EXPECT_EQ(4, accepted);
+	for (int i = 0; i < 4; i++) {
+		EXPECT_EQ(10 + i, c[i].user_data);
+		EXPECT_EQ(0, c[i].res);
+	}
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, 4 * PAGE));
+}
+
+TEST_F(library, reap_waits_as_long_as_it_is_told)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 1);
+	struct zcdma_completion c;
+	__u64 start;
+
+	ASSERT_EQ(0, attach(self->session, "softdma", 0, 0));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, zcdma_submit(self->session, &op, 1, NULL));
+	EXPECT_EQ(-EAGAIN, result(zcdma_reap(self->session, &c, 1, 0)));
+	start = zc_now_ms();
+	EXPECT_EQ(-EAGAIN, result(zcdma_reap(self->session, &c, 1, 300)));
+	EXPECT_LE(299, zc_now_ms() - start);
+	EXPECT_EQ(0, zc_poll(zcdma_fd(self->session), POLLIN, 0));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(1, zcdma_reap(self->session, &c, 1, -1));
+	EXPECT_EQ(0, c.res);
+}
+
+TEST_F(library, does_not_copy_while_other_ops_are_outstanding)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 1);
+	struct zcdma_completion c;
+
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	ASSERT_EQ(0, zcdma_submit(self->session, &op, 1, NULL));
+	EXPECT_EQ(-EBUSY, result(zcdma_copy(self->session, self->dst + PAGE, self->src, 1, NULL)));
+	EXPECT_EQ(1, zcdma_reap(self->session, &c, 1, -1));
+	EXPECT_EQ(0, zcdma_copy(self->session, self->dst + PAGE, self->src, 1, NULL));
+}
+
+TEST_F(library, cancels)
+{
+	struct zcdma_completion c[4];
+	struct zcdma_op ops[4];
+
+	ASSERT_EQ(0, attach(self->session, "softdma", 0, 0));
+	for (int i = 0; i < 4; i++)
+		ops[i] = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, i);
+	ASSERT_EQ(0, softdma_set("pool", 1));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, zcdma_submit(self->session, ops, 4, NULL));
+	zc_sleep_ms(50);
+	EXPECT_EQ(-ENOENT, result(zcdma_cancel(self->session, 99)));
+	EXPECT_EQ(-EALREADY, result(zcdma_cancel(self->session, 0)));
+	EXPECT_EQ(1, zcdma_cancel(self->session, 3));
+	EXPECT_EQ(1, zcdma_reap(self->session, c, 4, PATIENCE));
+	EXPECT_EQ(3, c[0].user_data);
+	EXPECT_EQ(-ECANCELED, c[0].res);
+	EXPECT_EQ(2, zcdma_cancel_all(self->session));
+	EXPECT_EQ(2, zcdma_reap(self->session, c, 4, PATIENCE));
+}
+
+/* ---- trouble ---- */
+
+TEST_F(library, copy_ends_at_the_deadline)
+{
+	struct zcdma_completion r;
+	__u64 start;
+
+	ASSERT_EQ(0, attach(self->session, "softdma", 0, 700));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	start = zc_now_ms();
+	EXPECT_EQ(-ETIMEDOUT, result(zcdma_copy(self->session, self->dst, self->src, SIZE, &r)));
+	EXPECT_LE(699, zc_now_ms() - start);
+	EXPECT_GE(1700, zc_now_ms() - start);
+	EXPECT_EQ(-ETIMEDOUT, r.res);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, r.done));
+	EXPECT_EQ(0, zc_outstanding(zcdma_fd(self->session)));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(0, zcdma_copy(self->session, self->dst + r.done, self->src + r.done,
+				SIZE - r.done, &r));
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, SIZE));
+}
+
+TEST_F(library, copy_reports_an_engine_that_fails)
+{
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, attach(self->session, "softdma", 0, 0));
+	ASSERT_EQ(0, softdma_set("fail_nth", 1));
+	EXPECT_EQ(-EIO, result(zcdma_copy(self->session, self->dst, self->src, SIZE, &r)));
+	EXPECT_EQ(-EIO, r.res);
+	EXPECT_GT(SIZE, r.done);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, r.done));
+	EXPECT_EQ(0, zc_outstanding(zcdma_fd(self->session)));
+}
+
+TEST_F(library, copy_reports_an_engine_that_leaves)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, attach(self->session, "softdma", 0, 60000));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	IN_CHILD(pid) {
+		zc_sleep_ms(300);
+		CHILD_CHECK(!softdma_unbind());
+	}
+	EXPECT_EQ(-ENODEV, result(zcdma_copy(self->session, self->dst, self->src, SIZE, NULL)));
+	EXPECT_EQ(0, zc_wait(pid));
+	EXPECT_EQ(-ENODEV, result(zcdma_copy(self->session, self->dst, self->src, SIZE, NULL)));
+	ASSERT_EQ(0, softdma_bind());
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/* EINTR, but only when the engine has let go of the memory. */
+TEST_F(library, copy_ends_when_a_signal_comes)
+{
+	struct itimerval soon = { { 0, 200000 }, { 0, 200000 } };
+	struct sigaction action = { .sa_handler = ignore_signal };
+	long pinned = zc_pinned_pages();
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, attach(self->session, "softdma", 0, 1500));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	EXPECT_EQ(-EINTR, result(zcdma_copy(self->session, self->dst, self->src, SIZE, &r)));
+	EXPECT_EQ(-EINTR, r.res);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, r.done));
+	EXPECT_EQ(0, zc_outstanding(zcdma_fd(self->session)));
+	EXPECT_EQ(pinned, zc_pinned_pages());
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory of all kinds. Files lose their names at once: nothing is left lying about. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "region.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+static int open_file(enum region_kind kind)
+{
+	char name[] = "/tmp/zcdma-region-XXXXXX";
+	char on_disk[] = "/scratch/zcdma-region-XXXXXX";
+	char *path = kind == REGION_DISK ? on_disk : name;
+	int fd;
+
+	if (kind == REGION_MEMFD)
+		return memfd_create("zcdma-region", MFD_CLOEXEC);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+/* Huge pages come only where a whole one fits: map too much, cut to measure. */
+static char *map_aligned(size_t size)
+{
+	char *wide = mmap(NULL, size + HUGE_PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base;
+	size_t head;
+
+	if (wide == MAP_FAILED)
+		return wide;
+	head = -(unsigned long)wide % HUGE_PAGE;
+	base = wide + head;
+	if (head)
+		munmap(wide, head);
+	munmap(base + size, HUGE_PAGE - head);
+	return base;
+}
+
+/* How much of the mapping that starts at @base is in transparent huge pages? */
+static size_t huge_bytes(const char *base)
+{
+	unsigned long start, kib = 0;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512];
+	int inside = 0;
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%*x ", &start) == 1 && strchr(line, '-'))
+			inside = start == (unsigned long)base;
+		else if (inside && sscanf(line, "AnonHugePages: %lu kB", &kib) == 1)
+			break;
+	}
+	fclose(f);
+	return kib << 10;
+}
+
+static char *map_thp(size_t size)
+{
+	char *base = map_aligned(size);
+
+	if (base == MAP_FAILED)
+		return base;
+	if (madvise(base, size, MADV_HUGEPAGE)) {
+		munmap(base, size);
+		return MAP_FAILED;
+	}
+	memset(base, 0, size);
+	if (huge_bytes(base) < (size & -HUGE_PAGE)) {
+		munmap(base, size);
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return base;
+}
+
+static char *map_file(struct region *r)
+{
+	int how = r->kind == REGION_PRIVATE ? MAP_PRIVATE : MAP_SHARED;
+
+	r->fd = open_file(r->kind);
+	if (r->fd < 0 || ftruncate(r->fd, r->size))
+		return MAP_FAILED;
+	return mmap(NULL, r->size, RW, how, r->fd, 0);
+}
+
+static char *map_kind(struct region *r)
+{
+	char *base;
+
+	switch (r->kind) {
+	case REGION_ANON:
+		base = mmap(NULL, r->size, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (base != MAP_FAILED)
+			madvise(base, r->size, MADV_NOHUGEPAGE);
+		return base;
+	case REGION_THP:
+		return map_thp(r->size);
+	case REGION_HUGETLB:
+		return mmap(NULL, r->size, RW,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	default:
+		return map_file(r);
+	}
+}
+
+int region_map(struct region *r, enum region_kind kind, size_t size)
+{
+	int err;
+
+	/* hugetlb maps whole huge pages only */
+	if (kind == REGION_HUGETLB)
+		size = (size + HUGE_PAGE - 1) & -HUGE_PAGE;
+	*r = (struct region){ .kind = kind, .fd = -1, .size = size };
+	r->base = map_kind(r);
+	if (r->base != MAP_FAILED)
+		return 0;
+	err = -errno;
+	fprintf(stderr, "# cannot map %zu bytes of kind %d: %s\n", size, kind, strerror(-err));
+	r->base = NULL;
+	region_unmap(r);
+	return err;
+}
+
+void region_unmap(struct region *r)
+{
+	if (r->base)
+		munmap(r->base, r->size);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->base = NULL;
+	r->fd = -1;
+}
+
+const char *region_needs(enum region_kind kind)
+{
+	switch (kind) {
+	case REGION_THP:
+	case REGION_HUGETLB:
+		return "hugepages";
+	case REGION_DISK:
+		return "disk";
+	default:
+		return NULL;
+	}
+}

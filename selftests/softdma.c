@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The software engine's faults and oddities. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "softdma.h"
+#include "zcdma_util.h"
+
+#define KNOBS		"/sys/kernel/debug/softdma/"
+#define PARAMETERS	"/sys/module/softdma/parameters/"
+#define DRIVER		"/sys/bus/platform/drivers/softdma/"
+#define DEVICE		"softdma.0"
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+
+static const char * const parameters[] = {
+	"channels", "align", "max_segment", "boundary", "coarse_residue", "unordered",
+	"no_terminate", "prep_sleeps", "lock_until_submit", "no_result", "callback_context",
+};
+
+/* What they were when the program began. */
+static char found[COUNT(parameters)][32];
+
+static const struct {
+	const char *name;
+	unsigned long none;
+} knobs[] = {
+	{ "hang", 0 }, { "delay_us", 0 }, { "fail_nth", 0 }, { "fail_result", 2 },
+	{ "max_len", 4294967295UL }, { "pool", 256 },
+};
+
+static pid_t creator;
+
+static void read_parameter(const char *name, char value[32])
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	f = fopen(path, "re");
+	value[0] = 0;
+	if (!f)
+		return;
+	if (fgets(value, 32, f))
+		value[strcspn(value, "\n")] = 0;
+	fclose(f);
+}
+
+static int write_parameter(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	return zc_write_file(path, value);
+}
+
+int softdma_set(const char *knob, unsigned long value)
+{
+	char path[128], text[24];
+
+	snprintf(path, sizeof(path), KNOBS "%s", knob);
+	snprintf(text, sizeof(text), "%lu", value);
+	return zc_write_file(path, text);
+}
+
+unsigned long softdma_get(const char *knob)
+{
+	unsigned long value = ~0UL;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), KNOBS "%s", knob);
+	f = fopen(path, "re");
+	if (!f)
+		return value;
+	if (fscanf(f, "%lu", &value) != 1)
+		value = ~0UL;
+	fclose(f);
+	return value;
+}
+
+static bool is_bound(void)
+{
+	return !access(DRIVER DEVICE, F_OK);
+}
+
+int softdma_unbind(void)
+{
+	return zc_write_file(DRIVER "unbind", DEVICE);
+}
+
+int softdma_bind(void)
+{
+	return zc_write_file(DRIVER "bind", DEVICE);
+}
+
+static int rebind(void)
+{
+	int err = is_bound() ? softdma_unbind() : 0;
+
+	return err ?: softdma_bind();
+}
+
+int softdma_rebuild(const char *wanted)
+{
+	char name[32], value[32];
+	int err = 0, used;
+
+	for (; !err && sscanf(wanted, " %31[a-z_]=%31s%n", name, value, &used) == 2; wanted += used)
+		err = write_parameter(name, value);
+	return err ?: rebind();
+}
+
+int softdma_reset(void)
+{
+	bool changed = !is_bound();
+	int err = 0;
+
+	for (size_t i = 0; i < COUNT(parameters); i++) {
+		char now[32];
+
+		read_parameter(parameters[i], now);
+		if (!strcmp(now, found[i]))
+			continue;
+		err = err ?: write_parameter(parameters[i], found[i]);
+		changed = true;
+	}
+	if (changed)
+		err = err ?: rebind();
+	for (size_t i = 0; i < COUNT(knobs); i++)
+		err = err ?: softdma_set(knobs[i].name, knobs[i].none);
+	return err;
+}
+
+/* Tests are children, and some are killed: the program itself remembers and puts back. */
+static void __attribute__((constructor)) remember(void)
+{
+	creator = getpid();
+	for (size_t i = 0; i < COUNT(parameters); i++)
+		read_parameter(parameters[i], found[i]);
+}
+
+static void __attribute__((destructor)) put_back(void)
+{
+	if (getpid() == creator && !geteuid())
+		softdma_reset();
+}

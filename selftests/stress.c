@@ -1,0 +1,725 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Many at once, killed, forked, passed on: no byte wrong, no page and no charge left behind. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "kselftest_harness.h"
+#include "pattern.h"
+#include "region.h"
+#include "softdma.h"
+#include "zcdma_util.h"
+
+#define PAGE		4096UL
+#define THREADS		16
+#define PATIENCE	20000
+
+/* ---- a crowd ---- */
+
+#define BATCH	8
+#define SLOT	(5 * PAGE)
+#define ARENA	(BATCH * SLOT)
+
+/* One of many: its own memory, its own patterns, its own or a shared session. */
+struct worker {
+	pthread_t thread;
+	int fd;
+	int number;
+	int rounds;
+	char *src, *dst;
+	__u64 random;
+	bool ok;
+};
+
+static __u64 chance(struct worker *w, __u64 limit)
+{
+	w->random = w->random * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (w->random >> 33) % limit;
+}
+
+static struct pattern sources(const struct worker *w)
+{
+	return (struct pattern){ 'a' + w->number, w->rounds };
+}
+
+static struct pattern targets(const struct worker *w)
+{
+	return (struct pattern){ 't', w->number };
+}
+
+static void plan_batch(struct worker *w, struct zcdma_op *ops)
+{
+	for (int i = 0; i < BATCH; i++) {
+		size_t at = i * SLOT + chance(w, PAGE), len = 1 + chance(w, 3 * PAGE);
+
+		ops[i] = zc_copy_op(w->dst + at, w->src + chance(w, ARENA - len), len,
+				    w->number * 100 + i);
+	}
+	pattern_write(sources(w), w->src, 0, ARENA);
+	pattern_write(targets(w), w->dst, 0, ARENA);
+}
+
+static bool batch_is_right(const struct worker *w, const struct zcdma_op *ops,
+			   const struct zcdma_completion *c)
+{
+	size_t pos = 0;
+
+	for (int i = 0; i < BATCH; i++) {
+		size_t at = ops[i].dst - zc_ptr(w->dst), from = ops[i].src - zc_ptr(w->src);
+
+		if (c[i].res || c[i].done != ops[i].len || c[i].user_data != ops[i].user_data ||
+		    !pattern_holds(targets(w), w->dst + pos, pos, at - pos) ||
+		    !pattern_holds(sources(w), w->dst + at, from, ops[i].len))
+			return false;
+		pos = at + ops[i].len;
+	}
+	return pattern_holds(targets(w), w->dst + pos, pos, ARENA - pos);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct zcdma_completion c[BATCH];
+	struct zcdma_op ops[BATCH];
+
+	for (; w->rounds > 0; w->rounds--) {
+		plan_batch(w, ops);
+		if (zc_submit_wait(w->fd, ops, BATCH, c, NULL) || !batch_is_right(w, ops, c))
+			return NULL;
+	}
+	w->ok = true;
+	return NULL;
+}
+
+/* Sixteen threads; each opens a session, or all share @shared. True if all were right. */
+static bool crowd(int shared, int rounds)
+{
+	static struct worker workers[THREADS];
+	bool ok = true;
+
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){
+			.fd = shared >= 0 ? shared : zc_session(zc_provider(), 0),
+			.number = i, .rounds = rounds, .random = zc_random(),
+			.src = zc_map(ARENA), .dst = zc_map(ARENA),
+		};
+		CHILD_CHECK(workers[i].fd >= 0);
+		CHILD_CHECK(!pthread_create(&workers[i].thread, NULL, work, workers + i));
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		ok &= workers[i].ok;
+		if (shared < 0)
+			close(workers[i].fd);
+		munmap(workers[i].src, ARENA);
+		munmap(workers[i].dst, ARENA);
+	}
+	return ok;
+}
+
+FIXTURE(crowd) {
+	long pinned;
+};
+
+FIXTURE_SETUP(crowd)
+{
+	ASSERT_EQ(0, softdma_reset());
+	zc_unlimit_memlock();
+	zc_seed();
+	self->pinned = zc_pinned_pages();
+}
+
+FIXTURE_TEARDOWN(crowd)
+{
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+}
+
+TEST_F_TIMEOUT(crowd, two_processes_of_sixteen_threads_with_own_sessions, 90)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		zc_random();
+		CHILD_CHECK(crowd(-1, 60));
+	}
+	EXPECT_TRUE(crowd(-1, 60));
+	EXPECT_EQ(0, zc_wait(pid));
+}
+
+TEST_F_TIMEOUT(crowd, sixteen_threads_with_one_session, 90)
+{
+	int fd = zc_session(zc_provider(), THREADS * BATCH);
+
+	ASSERT_LE(0, fd);
+	EXPECT_TRUE(crowd(fd, 60));
+	EXPECT_EQ(0, zc_outstanding(fd));
+	close(fd);
+}
+
+TEST_F_TIMEOUT(crowd, two_processes_of_sixteen_threads_with_one_session, 90)
+{
+	int fd = zc_session(zc_provider(), 2 * THREADS * BATCH);
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	IN_CHILD(pid)
+		CHILD_CHECK(crowd(fd, 30));
+	EXPECT_TRUE(crowd(fd, 30));
+	EXPECT_EQ(0, zc_wait(pid));
+	EXPECT_EQ(0, zc_outstanding(fd));
+	close(fd);
+}
+
+/* Open, attach, one op, close, all at the same time. */
+static void *come_and_go(void *arg)
+{
+	struct worker *w = arg;
+
+	for (; w->rounds > 0; w->rounds--) {
+		int fd = zc_session(zc_provider(), 0);
+		unsigned char byte = 0;
+
+		if (fd < 0 || zc_do(fd, zc_fill_op(&byte, w->rounds, 1, 1)) ||
+		    byte != (unsigned char)w->rounds)
+			return NULL;
+		close(fd);
+	}
+	w->ok = true;
+	return NULL;
+}
+
+TEST_F_TIMEOUT(crowd, sessions_that_come_and_go, 90)
+{
+	struct worker workers[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .number = i, .rounds = 300 };
+		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, come_and_go, workers + i));
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		EXPECT_TRUE(workers[i].ok);
+	}
+}
+
+/* ---- one submits, one cancels, one reads: each op completes exactly once ---- */
+
+#define RACE_OPS	4000
+
+struct race {
+	int fd;
+	atomic_bool stop;
+	unsigned int cancelled;
+	unsigned int reported[2];	/* completions that say done, cancelled */
+	bool seen[RACE_OPS];
+	char targets[RACE_OPS];
+	bool ok;
+};
+
+static void *cancel_all_the_time(void *arg)
+{
+	struct race *r = arg;
+	__u32 n;
+
+	while (!r->stop) {
+		if (!zc_cancel(r->fd, zc_random_below(RACE_OPS), 0, &n))
+			r->cancelled += n;
+		if (!zc_cancel(r->fd, 0, zc_random() & 7 ? 0 : ZCDMA_CANCEL_ALL, &n))
+			r->cancelled += n;
+	}
+	return NULL;
+}
+
+static bool report(struct race *r, const struct zcdma_completion *c)
+{
+	if (c->user_data >= RACE_OPS || r->seen[c->user_data])
+		return false;
+	r->seen[c->user_data] = true;
+	r->reported[c->res == -ECANCELED]++;
+	if (c->res == -ECANCELED)
+		return c->done == 0 && r->targets[c->user_data] == 0;
+	return c->res == 0 && c->done == 1 && r->targets[c->user_data] == 1;
+}
+
+static void *read_all(void *arg)
+{
+	struct race *r = arg;
+	unsigned int left = RACE_OPS;
+	struct zcdma_completion c[16];
+
+	while (left) {
+		int n = zc_reap(r->fd, c, left < 16 ? 1 : 16, PATIENCE);
+
+		if (n <= 0)
+			return NULL;
+		left -= n;
+		while (n--)
+			if (!report(r, c + n))
+				return NULL;
+	}
+	r->ok = true;
+	return NULL;
+}
+
+static int submit_all(struct race *r)
+{
+	for (__u32 next = 0, accepted; next < RACE_OPS; next += accepted) {
+		struct zcdma_op ops[16];
+		__u32 n = RACE_OPS - next < 16 ? RACE_OPS - next : 16;
+		int err;
+
+		for (__u32 i = 0; i < n; i++)
+			ops[i] = zc_fill_op(r->targets + next + i, 1, 1, next + i);
+		err = zc_submit(r->fd, ops, n, &accepted);
+		if (err == -EAGAIN)
+			zc_poll(r->fd, POLLOUT, PATIENCE);
+		else if (err)
+			return err;
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(crowd, submit_cancel_and_read_at_once, 90)
+{
+	static struct race r;
+	pthread_t canceller, reader;
+
+	r.fd = zc_session(zc_provider(), 100);
+	ASSERT_LE(0, r.fd);
+	ASSERT_EQ(0, pthread_create(&canceller, NULL, cancel_all_the_time, &r));
+	ASSERT_EQ(0, pthread_create(&reader, NULL, read_all, &r));
+	EXPECT_EQ(0, submit_all(&r));
+	pthread_join(reader, NULL);
+	r.stop = true;
+	pthread_join(canceller, NULL);
+	EXPECT_TRUE(r.ok);
+	EXPECT_EQ(r.cancelled, r.reported[1]);
+	EXPECT_EQ(RACE_OPS, r.reported[0] + r.reported[1]);
+	EXPECT_EQ(0, zc_outstanding(r.fd));
+	close(r.fd);
+}
+
+/* Deadlines and callbacks at the same moment: still each op completes once. */
+TEST_F_TIMEOUT(crowd, deadlines_that_pass_as_ops_complete, 90)
+{
+	struct zcdma_completion c[BATCH];
+	struct zcdma_op ops[BATCH];
+	int timed_out = 0, done = 0;
+	char targets[BATCH];
+	int fd;
+
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, softdma_set("delay_us", 5000));
+	for (int round = 0; round < 60; round++) {
+		for (int i = 0; i < BATCH; i++) {
+			ops[i] = zc_fill_op(targets + i, 1, 1, round * BATCH + i);
+			ops[i].deadline_ms = 5 * (i + 1) + zc_random_below(5);
+		}
+		ASSERT_EQ(0, zc_submit(fd, ops, BATCH, NULL));
+		for (int i = 0; i < BATCH; i++) {
+			ASSERT_EQ(1, zc_reap(fd, c, 1, PATIENCE));
+			ASSERT_EQ(round, c[0].user_data / BATCH);
+			ASSERT_TRUE(c[0].res == 0 || c[0].res == -ETIMEDOUT);
+			timed_out += !!c[0].res;
+			done += !c[0].res;
+		}
+		ASSERT_EQ(0, zc_outstanding(fd));
+	}
+	TH_LOG("%d done, %d timed out", done, timed_out);
+	close(fd);
+	softdma_reset();
+}
+
+/* ---- arguments that change during the call ---- */
+
+struct changeling {
+	atomic_bool stop;
+	struct zcdma_op op;
+	char *mine, *forbidden, *source;
+};
+
+/* Write a field so that the compiler neither leaves it out nor moves it. */
+#define SET(field, value) __atomic_store_n(&(field), value, __ATOMIC_SEQ_CST)
+
+static void *change_it(void *arg)
+{
+	struct changeling *c = arg;
+
+	while (!c->stop) {
+		SET(c->op.dst, zc_ptr(c->forbidden));
+		SET(c->op.len, 1 << 20);
+		SET(c->op.opcode, 77);
+		SET(c->op.opcode, ZCDMA_OP_COPY);
+		SET(c->op.src, zc_ptr(c->mine));	/* overlaps */
+		SET(c->op.dst, zc_ptr(c->mine));
+		SET(c->op.src, zc_ptr(c->source));
+		SET(c->op.len, 64);
+	}
+	return NULL;
+}
+
+/* What was checked is what is done: never a mixture that would not have been allowed. */
+TEST_F_TIMEOUT(crowd, ops_that_change_during_submit, 90)
+{
+	const struct pattern guard = { 'g', 1 };
+	struct changeling c = { .source = zc_map(2 * PAGE), .mine = zc_map(2 * PAGE),
+				.forbidden = zc_map(PAGE) };
+	int fd = zc_session(zc_provider(), 0), accepted = 0;
+	struct zcdma_completion done;
+	pthread_t thread;
+
+	ASSERT_LE(0, fd);
+	pattern_write(guard, c.forbidden, 0, PAGE);
+	pattern_write(guard, c.mine, 0, 2 * PAGE);
+	ASSERT_EQ(0, mprotect(c.forbidden, PAGE, PROT_READ));
+	c.op = zc_copy_op(c.mine, c.source, 64, 1);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change_it, &c));
+	for (int i = 0; i < 5000; i++) {
+		int err = zc_submit_wait(fd, &c.op, 1, &done, NULL);
+
+		accepted += !err;
+		ASSERT_TRUE(!err || err == -EINVAL || err == -EFAULT);
+		ASSERT_TRUE(err || done.done == 64 || done.res);
+	}
+	c.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_TRUE(pattern_holds(guard, c.forbidden, 0, PAGE));
+	EXPECT_TRUE(pattern_holds(guard, c.mine + 64, 64, 2 * PAGE - 64));
+	TH_LOG("%d of 5000 were accepted", accepted);
+	close(fd);
+}
+
+/* ---- turns ---- */
+
+#define CROWD_OPS	400
+#define DELAY_US	4000
+
+/* One session queues hundreds of ops, another one a single: it waits for a window, not for all. */
+TEST_F_TIMEOUT(crowd, single_op_is_not_behind_hundreds_of_others, 90)
+{
+	struct zcdma_attach how = { .name = "softdma", .queue_depth = CROWD_OPS };
+	static struct zcdma_op ops[CROWD_OPS];
+	static struct zcdma_completion c[CROWD_OPS];
+	char *target = zc_map(PAGE);
+	int greedy = zc_open(0), modest;
+	__u64 start, single, all;
+
+	ASSERT_EQ(0, zc_ioctl(greedy, ZCDMA_IOC_ATTACH, &how));
+	modest = zc_session(how.out_name, 0);
+	ASSERT_LE(0, modest);
+	ASSERT_EQ(0, softdma_set("delay_us", DELAY_US));
+	for (int i = 0; i < CROWD_OPS; i++)
+		ops[i] = zc_fill_op(target + i, 1, 1, i);
+	start = zc_now_ms();
+	ASSERT_EQ(0, zc_submit(greedy, ops, CROWD_OPS, NULL));
+	ASSERT_EQ(0, zc_fill(modest, target + PAGE - 1, 2, 1));
+	single = zc_now_ms() - start;
+	ASSERT_EQ(CROWD_OPS, zc_reap(greedy, c, CROWD_OPS, PATIENCE));
+	all = zc_now_ms() - start;
+	TH_LOG("the single op took %llu ms, all others %llu ms", (unsigned long long)single,
+	       (unsigned long long)all);
+	EXPECT_GT(all / 5, single);
+	softdma_reset();
+	close(greedy);
+	close(modest);
+}
+
+/* Two greedy ones advance side by side. */
+TEST_F_TIMEOUT(crowd, sessions_take_turns, 90)
+{
+	struct zcdma_attach how = { .name = "softdma", .queue_depth = CROWD_OPS };
+	static struct zcdma_op ops[CROWD_OPS];
+	static struct zcdma_completion c[CROWD_OPS];
+	char *target = zc_map(PAGE);
+	int first = zc_open(0), second;
+
+	ASSERT_EQ(0, zc_ioctl(first, ZCDMA_IOC_ATTACH, &how));
+	second = zc_session(how.out_name, CROWD_OPS);
+	ASSERT_LE(0, second);
+	ASSERT_EQ(0, softdma_set("delay_us", 1000));
+	for (int i = 0; i < CROWD_OPS; i++)
+		ops[i] = zc_fill_op(target + i, 1, 1, i);
+	ASSERT_EQ(0, zc_submit(first, ops, CROWD_OPS, NULL));
+	ASSERT_EQ(0, zc_submit(second, ops, CROWD_OPS, NULL));
+	ASSERT_EQ(CROWD_OPS, zc_reap(first, c, CROWD_OPS, PATIENCE));
+	EXPECT_LE(CROWD_OPS * 3 / 4, zc_reap(second, c, CROWD_OPS, 0));
+	softdma_reset();
+	close(first);
+	close(second);
+}
+
+/* ---- charges and pages of processes that end, change or pass their session on ---- */
+
+#define LIMIT	(32 * PAGE)
+
+FIXTURE(owner) {
+	long pinned;
+	char *memory;
+	struct zcdma_completion done[64];
+};
+
+FIXTURE_SETUP(owner)
+{
+	ASSERT_EQ(0, softdma_reset());
+	zc_unlimit_memlock();
+	zc_seed();
+	self->pinned = zc_pinned_pages();
+	self->memory = zc_map(LIMIT + PAGE);
+}
+
+FIXTURE_TEARDOWN(owner)
+{
+	EXPECT_EQ(0, softdma_reset());
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+}
+
+/*
+ * Does the ordinary user have all of the limit, and no more? It may take a moment
+ * until what a process left behind is cleared away.
+ */
+static bool limit_is_whole(char *memory, unsigned int ms)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		__u64 end = zc_now_ms() + ms;
+		int fd, err;
+
+		zc_become_user(LIMIT);
+		fd = zc_session("softdma", 0);
+		CHILD_CHECK(fd >= 0);
+		while ((err = zc_fill(fd, memory, 1, LIMIT)) == -ENOMEM && zc_now_ms() < end)
+			zc_sleep_ms(10);
+		CHILD_CHECK(!err);
+		CHILD_CHECK(zc_fill(fd, memory, 1, LIMIT + 1) == -ENOMEM);
+	}
+	return !zc_wait(pid);
+}
+
+static void submit_pages(int fd, char *memory, int ops)
+{
+	for (int i = 0; i < ops; i++) {
+		struct zcdma_op op = zc_fill_op(memory + i * PAGE, i, PAGE, i);
+
+		CHILD_CHECK(!zc_submit(fd, &op, 1, NULL));
+	}
+}
+
+TEST_F_TIMEOUT(owner, who_is_killed_in_mid_flight_leaves_nothing_behind, 90)
+{
+	ASSERT_EQ(0, softdma_set("delay_us", 500));
+	for (int round = 0; round < 40; round++) {
+		pid_t pid;
+
+		IN_CHILD(pid) {
+			int fd;
+
+			zc_become_user(LIMIT);
+			fd = zc_session("softdma", 0);
+			CHILD_CHECK(fd >= 0);
+			for (;;) {
+				submit_pages(fd, self->memory, 16);
+				CHILD_CHECK(zc_reap(fd, self->done, 16, PATIENCE) == 16);
+			}
+		}
+		zc_sleep_ms(5 + zc_random_below(30));
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_EQ(-SIGKILL, zc_wait(pid));
+	}
+	ASSERT_EQ(0, softdma_set("delay_us", 0));
+	EXPECT_TRUE(limit_is_whole(self->memory, PATIENCE));
+}
+
+/* Not even an exit that reaps nothing. */
+TEST_F(owner, who_exits_in_mid_flight_leaves_nothing_behind)
+{
+	ASSERT_EQ(0, softdma_set("delay_us", 2000));
+	for (int round = 0; round < 20; round++) {
+		pid_t pid;
+
+		IN_CHILD(pid) {
+			int fd;
+
+			zc_become_user(LIMIT);
+			fd = zc_session("softdma", 0);
+			CHILD_CHECK(fd >= 0);
+			submit_pages(fd, self->memory, 16);
+		}
+		ASSERT_EQ(0, zc_wait(pid));
+		ASSERT_TRUE(limit_is_whole(self->memory, PATIENCE));
+	}
+}
+
+/* The charge ends with the op and not when its completion is read. */
+TEST_F(owner, who_reads_no_completions_gets_the_charge_back_all_the_same)
+{
+	int fd = zc_session("softdma", 64);
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	IN_CHILD(pid) {
+		zc_become_user(LIMIT);
+		submit_pages(fd, self->memory, 32);
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+	EXPECT_TRUE(limit_is_whole(self->memory, PATIENCE));
+	EXPECT_EQ(32, zc_reap(fd, self->done, 32, PATIENCE));
+	close(fd);
+}
+
+/* A session closed with completions that nobody read. */
+TEST_F(owner, who_closes_without_reading_leaves_nothing_behind)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		zc_become_user(LIMIT);
+		for (int round = 0; round < 200; round++) {
+			int fd = zc_session("softdma", 0);
+
+			CHILD_CHECK(fd >= 0);
+			submit_pages(fd, self->memory, 1 + round % 8);
+			close(fd);
+		}
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+	EXPECT_TRUE(limit_is_whole(self->memory, PATIENCE));
+}
+
+static int receive_fd(int channel)
+{
+	char byte, space[CMSG_SPACE(sizeof(int))];
+	struct iovec io = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = space,
+			      .msg_controllen = sizeof(space) };
+	int fd;
+
+	CHILD_CHECK(recvmsg(channel, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+static void send_fd(int channel, int fd)
+{
+	char byte = 0, space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec io = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = space,
+			      .msg_controllen = sizeof(space) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	CHILD_CHECK(sendmsg(channel, &msg, 0) == 1);
+}
+
+/*
+ * The user submits all that it may, gives the session to root and goes. Root
+ * reaps: the user, not root, gets back what it was charged.
+ */
+TEST_F(owner, who_passes_the_session_on_gets_the_charge_back)
+{
+	int channel[2], fd;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, channel));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	IN_CHILD(pid) {
+		zc_become_user(LIMIT);
+		fd = zc_session("softdma", 64);
+		CHILD_CHECK(fd >= 0);
+		submit_pages(fd, self->memory, 32);
+		CHILD_CHECK(zc_fill(fd, self->memory, 1, 1) == -ENOMEM);
+		send_fd(channel[1], fd);
+	}
+	fd = receive_fd(channel[0]);
+	EXPECT_EQ(0, zc_wait(pid));
+	EXPECT_EQ(32, zc_outstanding(fd));
+	IN_CHILD(pid) { /* the user is gone, its charge is not */
+		int other;
+
+		zc_become_user(LIMIT);
+		other = zc_session("softdma", 0);
+		CHILD_CHECK(zc_fill(other, self->memory, 1, 1) == -ENOMEM);
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(32, zc_reap(fd, self->done, 32, PATIENCE));
+	EXPECT_TRUE(limit_is_whole(self->memory, 1000));
+	/* and root's own ops through it are root's */
+	EXPECT_EQ(0, zc_fill(fd, self->memory, 1, LIMIT + PAGE));
+	EXPECT_TRUE(limit_is_whole(self->memory, 0));
+	close(fd);
+}
+
+/* The other way: root opens, the user submits through it and is charged. */
+TEST_F(owner, who_submits_is_charged_and_not_who_opened)
+{
+	int fd = zc_session("softdma", 0);
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	IN_CHILD(pid) {
+		zc_become_user(LIMIT);
+		CHILD_CHECK(zc_fill(fd, self->memory, 1, LIMIT + PAGE) == -ENOMEM);
+		CHILD_CHECK(zc_fill(fd, self->memory, 1, LIMIT) == 0);
+		CHILD_CHECK(zc_fill(fd, self->memory, 1, LIMIT + PAGE) == -ENOMEM);
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+	close(fd);
+}
+
+/* The program is replaced while the engine writes to its memory. */
+TEST_F(owner, who_executes_another_program_in_mid_flight)
+{
+	int fd = zc_session("softdma", 64);
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	IN_CHILD(pid) {
+		zc_become_user(LIMIT);
+		submit_pages(fd, self->memory, 32);
+		fcntl(fd, F_SETFD, 0);
+		execl("/bin/sh", "sh", "-c", "exit 3", NULL);
+		CHILD_CHECK(!"executed");
+	}
+	EXPECT_EQ(3, zc_wait(pid));
+	EXPECT_EQ(32, zc_outstanding(fd));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(32, zc_reap(fd, self->done, 32, PATIENCE));
+	for (int i = 0; i < 32; i++)
+		EXPECT_EQ(0, self->done[i].res);
+	EXPECT_TRUE(limit_is_whole(self->memory, 1000));
+	close(fd);
+}
+
+/* Parent and child use the session at the same time, each with its own memory. */
+TEST_F(owner, who_forks_shares_the_session_but_not_the_memory)
+{
+	int fd = zc_session("softdma", 64);
+	char *memory = self->memory;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	IN_CHILD(pid) {
+		for (int i = 0; i < 300; i++) {
+			CHILD_CHECK(!zc_fill(fd, memory, 1 + i % 100, PAGE));
+			CHILD_CHECK(filled_with(1 + i % 100, memory, PAGE));
+		}
+	}
+	for (int i = 0; i < 300; i++) {
+		ASSERT_EQ(0, zc_fill(fd, memory, 101 + i % 100, PAGE));
+		ASSERT_TRUE(filled_with(101 + i % 100, memory, PAGE));
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+	EXPECT_EQ(0, zc_outstanding(fd));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+
+# TAP for shell tests. A test is a function that fails; its name says what holds.
+#
+#   . ./tap.sh
+#   tests='one_thing another_thing'
+#   run_tests
+
+# What a check that failed has to say. Always false, so that a test can end with it.
+complain()
+{
+	echo "#   $*"
+	return 1
+}
+
+# run STATUS COMMAND...: run COMMAND; its output is in $out, its errors in $err.
+# shellcheck disable=SC2034 # they are for the tests
+run()
+{
+	wanted=$1
+	shift
+	"$@" >"$work/out" 2>"$work/err" </dev/null
+	got=$?
+	out=$(cat "$work/out")
+	err=$(cat "$work/err")
+	[ "$got" -eq "$wanted" ] && return
+	complain "status $got, not $wanted: $*"
+	sed 's/^/#     /' "$work/out" "$work/err"
+	return 1
+}
+
+# says TEXT PATTERN: TEXT has a line that matches the extended regular expression.
+says()
+{
+	printf '%s\n' "$1" | grep -Eq -- "$2" || complain "no line matches '$2' in: $1"
+}
+
+# quiet TEXT: nothing was said.
+quiet()
+{
+	[ -z "$1" ] || complain "unexpected: $1"
+}
+
+# lacks CAPABILITY: the target is declared not to have it.
+lacks()
+{
+	case " $ZCDMA_LACKS " in
+	*" $1 "*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# skip CAPABILITY REASON: to be called by a test that cannot run.
+skip()
+{
+	skipped="lacks $1: $2"
+}
+
+# Run $tests one by one, each with a fresh folder $work and an empty one, $dir, in it.
+run_tests()
+{
+	echo 'TAP version 13'
+	# shellcheck disable=SC2086,SC2154 # a list, of whoever includes us
+	set -- $tests
+	echo "1..$#"
+	nr=0 failures=0
+	for test; do
+		nr=$((nr + 1))
+		skipped=
+		work=$(mktemp -d /tmp/zcdma-test.XXXXXX)
+		dir=$work/dir
+		mkdir "$dir"
+		if "$test"; then
+			echo "ok $nr $test${skipped:+ # SKIP $skipped}"
+		else
+			echo "not ok $nr $test"
+			failures=$((failures + 1))
+		fi
+		rm -rf "$work"
+	done
+	[ "$failures" -eq 0 ]
+}
