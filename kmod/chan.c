@@ -25,7 +25,7 @@ static bool closing_down;
 
 struct watched_bus {
 	struct list_head node;
-	struct bus_type *bus;
+	struct bus_type *bus;		/* not const: 6.1 wants to write to it */
 	struct notifier_block nb;
 };
 
@@ -413,7 +413,7 @@ static void enter(struct zcdma_chan *chan, struct zcdma_lane *lane, struct zcdma
  * watched first, which cannot be done under zcdma_registry: the notifier takes it.
  */
 static struct zcdma_chan *try_join(struct zcdma_lane *lane, struct zcdma_attach *how,
-				   struct bus_type **bus)
+				   const struct bus_type **bus)
 {
 	struct zcdma_chan *chan;
 
@@ -432,7 +432,7 @@ static struct zcdma_chan *try_join(struct zcdma_lane *lane, struct zcdma_attach 
 	return chan;
 }
 
-static int watch_bus(struct bus_type *bus);
+static int watch_bus(const struct bus_type *bus);
 
 /**
  * zcdma_chan_join() - attach a session to a channel
@@ -446,8 +446,8 @@ static int watch_bus(struct bus_type *bus);
  */
 struct zcdma_chan *zcdma_chan_join(struct zcdma_lane *lane, struct zcdma_attach *how)
 {
+	const struct bus_type *bus;
 	struct zcdma_chan *chan;
-	struct bus_type *bus;
 	int err;
 
 	if ((how->flags & ZCDMA_ATTACH_EXCLUSIVE) && !capable(CAP_SYS_ADMIN))
@@ -519,16 +519,16 @@ static int unbinding(struct notifier_block *nb, unsigned long action, void *data
 	return NOTIFY_OK;
 }
 
-static int watch_bus(struct bus_type *bus)
+static int watch_bus(const struct bus_type *bus)
 {
 	struct watched_bus *watched = kzalloc(sizeof(*watched), GFP_KERNEL);
 	int err;
 
 	if (!watched)
 		return -ENOMEM;
-	watched->bus = bus;
+	watched->bus = (struct bus_type *)bus;
 	watched->nb.notifier_call = unbinding;
-	err = bus_register_notifier(bus, &watched->nb);
+	err = bus_register_notifier(watched->bus, &watched->nb);
 	if (err) {
 		kfree(watched);
 		return err;
@@ -540,7 +540,7 @@ static int watch_bus(struct bus_type *bus)
 	}
 	mutex_unlock(&zcdma_registry);
 	if (watched) {
-		bus_unregister_notifier(bus, &watched->nb);
+		bus_unregister_notifier(watched->bus, &watched->nb);
 		kfree(watched);
 	}
 	return 0;

@@ -64,6 +64,7 @@ load_target()
 	modules=()		# kernel modules to load before ours
 	drivers=()		# the same, to be built from linux-source's drivers/dma
 	carried=()		# kernel modules to have at hand only
+	module_options=()	# each 'MODULE PARAMETER=VALUE...'
 	provider=softdma	# the dmaengine driver under test
 	lacks=			# capabilities tests cannot expect here
 	disk=no			# can have a disk (qemu/run --disk)

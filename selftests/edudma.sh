@@ -34,7 +34,7 @@ unbind()
 	start=$(milliseconds)
 	echo "$slot" >$driver/unbind || complain 'cannot unbind the driver' || return
 	took=$(($(milliseconds) - start))
-	[ $took -lt 600 ] || complain "unbinding took $took ms"
+	[ $took -lt 3000 ] || complain "unbinding took $took ms"
 }
 
 milliseconds()
@@ -92,7 +92,7 @@ fails()
 {
 	pattern=$1
 	shift
-	head -c 8000 /dev/urandom >"$dir/a"
+	head -c 24000 /dev/urandom >"$dir/a"
 	{ once_under_way "$@" || : >"$work/failed"; } &
 	run 1 zcdma copy -f -c edudma "$dir/a" "$dir/b"
 	status=$?
@@ -255,10 +255,12 @@ unbinding_under_a_client_that_stays_is_survived()
 
 binding_over_and_over_leaves_a_working_channel()
 {
-	for _ in 1 2 3 4 5; do
-		unbind && bind || return
+	status=0
+	for _ in 1 2 3; do
+		unbind || status=1
+		bind || return
 	done
-	copy 5000
+	[ $status -eq 0 ] && copy 5000
 }
 
 # ---- errors ----
@@ -281,7 +283,8 @@ loss_of_the_device_is_an_error()
 	[ $status -eq 0 ] || return
 	says "$(log)" "edudma $slot: .*given up" || status=1
 	run 1 zcdma copy -f -c edudma "$dir/a" "$dir/b" || status=1
-	unbind && bind && [ $status -eq 0 ] && copy 5000
+	unbind || status=1
+	bind && [ $status -eq 0 ] && copy 5000
 }
 
 # ---- in the end ----

@@ -2,58 +2,59 @@
 /*
  * edudma: a dmaengine provider for "edu", the PCI device that QEMU has for teaching (-device edu).
  *
- * To be read from top to bottom as an example of a provider. It needs a PCI bus, a device, and
- * nothing that other providers share, so all of a provider's duties are in sight.
+ * To be read from top to bottom as an example of a provider. It uses no code that other providers
+ * share, so all of a provider's duties are in sight.
  *
  *
  * The hardware
  *
  * A bus master with 4 KiB of memory on board. It moves bytes between that and the machine's memory,
- * in either direction, one transfer at a time: write where from, where to, how many and "start",
- * and 100 ms later it moves them all at once and interrupts. We call that a hop. The device
+ * in either direction, one transfer at a time: write where from, where to, how many and "start";
+ * 100 ms later it moves them all at once and interrupts. We call that a hop. The device
  *
- *   - reaches 28 bits of addresses. The kernel maps memory accordingly, which takes an IOMMU or a
- *     machine with no more than 256 MiB;
- *   - does not stop a hop once it has begun, and ignores what is written to its registers meanwhile;
- *   - does not check what it is told: it would cut an address to 28 bits, or end QEMU. So we check;
+ *   - reaches 28 bits of addresses. The kernel maps memory accordingly, if it can: that takes an
+ *     IOMMU, or a machine with no more than 256 MiB;
+ *   - cannot stop a hop once it has begun, and ignores what is written to its registers meanwhile;
+ *   - does not refuse what is wrong: it would cut an address to 28 bits, or end QEMU. So we check;
  *   - does not notice that memory could not be reached.
  *
  *
  * What clients get
  *
  * One channel, as the device does one thing at a time. DMA_MEMCPY takes two hops for each piece, up
- * to the memory on board and down again. DMA_SLAVE takes one: the memory on board is the peripheral.
- * Its address, for dma_slave_config, is the device's own, EDU_BOARD and up, and unlike a FIFO's
- * advances with the bytes. DMA_MEMCPY overwrites it. The channel is private: an engine that is this
- * slow must be asked for, not found.
+ * to the memory on board and down again. DMA_SLAVE takes one: the memory on board is the
+ * peripheral. Its address, for dma_slave_config, is the device's own, EDU_BOARD and up, and unlike
+ * a FIFO's it advances with the bytes. DMA_MEMCPY overwrites it. The channel is private: an engine
+ * as slow as this must be asked for, not found.
  *
  *
  * The life of a descriptor
  *
- *	           client             client                 engine             tasklet
- *	  prep -> prepared -submit-> submitted -issue_pending-> issued -> active -> finished -> freed
+ *	      client             client                    engine             tasklet
+ *	prep -> prepared -submit-> submitted -issue_pending-> issued -> active -> finished -> called
  *
- * A descriptor is a list of hops, made by prep. The interrupt handler goes from hop to hop, and from
- * descriptor to descriptor, so the engine never waits for a client. The tasklet calls the clients,
- * who expect callbacks in softirq context.
+ * A descriptor is a list of hops, made by prep. The interrupt handler goes from hop to hop, and
+ * from descriptor to descriptor, so the engine never waits for a client. The tasklet calls the
+ * clients, who expect callbacks in softirq context. Then it is freed, unless the client has said by
+ * a lack of DMA_CTRL_ACK that it will still look at it.
  *
  * A descriptor has a cookie from submit on. Cookies are given out, and completed, in order, so two
  * numbers say it all: the last one given out (chan.cookie) and the last one completed
  * (chan.completed_cookie).
  *
- * terminate_all drops all that is submitted or issued. The hop that is running cannot be stopped: its
+ * terminate_all drops what is submitted or issued. The running hop cannot be stopped: its
  * descriptor is marked, ends without a callback when the hop is over, and device_synchronize waits
  * for that. Only then may the client unmap its memory.
  *
  * A hop that is not over in time means that the device has left us. We take its right to the bus
- * away, so that it can do no harm however late, and it is as good as removed: @dead.
+ * away, so that it can do no harm however late, and treat it as one that was removed: @dead.
  *
  *
  * Locking
  *
- * edu.lock guards lists, cookies and state, and the device's registers; it is taken in any context.
- * It is not held in callbacks: they prepare, submit and terminate. Nothing sleeps but synchronize,
- * probe and remove.
+ * edu.lock guards lists, cookies and state, and the device's DMA registers; it is taken in any
+ * context. It is not held in callbacks: they prepare, submit and terminate. Nothing sleeps but
+ * synchronize, probe and remove, and what dmaengine calls when a channel is taken or given back.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
@@ -86,15 +87,18 @@
 
 #define EDU_DMA_BITS		28
 
-/* The memory on board, as the device's DMA registers address it. */
+/*
+ * The memory on board, as the device's DMA registers address it. It has 4096 bytes, but a QEMU that
+ * is not quite new (7.2 for one) ends itself when the last of them is used.
+ */
 #define EDU_BOARD		0x40000
-#define EDU_BOARD_SIZE		4096
+#define EDU_BOARD_SIZE		4095
 
 /* A hop takes 100 ms. After ten times that it is lost. */
 #define EDU_HOP_LIMIT_MS	1000
 
-/* Longer ones would be a matter of minutes; clients cut. */
-#define EDU_MAX_LEN		SZ_1M
+/* What a descriptor may ask for. This takes 3.4 s already; clients cut. */
+#define EDU_MAX_LEN		SZ_64K
 
 /**
  * struct edu_hop - what the device does at a time
@@ -300,39 +304,38 @@ static void edu_hop_lost(struct edu *edu)
 }
 
 /*
- * See what has become of the hop. This takes the device's word, not the interrupt's, for it: one
- * that came late or was lost does no harm. A device that is gone reads as all ones: still running.
+ * See what has become of the hop, and whether there was an interrupt at all. The hop is over when
+ * the device says so, and not because it is silent: one that is gone reads as all ones, or zeroes.
  */
-static void edu_look(struct edu *edu)
+static bool edu_look(struct edu *edu)
 {
 	unsigned long flags;
+	bool over;
+	u32 status;
 
 	spin_lock_irqsave(&edu->lock, flags);
-	if (edu->active) {
-		if (!(readl(edu->regs + EDU_DMA_CMD) & EDU_DMA_START))
-			edu_hop_over(edu);
-		else if (time_after_eq(jiffies, edu->deadline))
-			edu_hop_lost(edu);
-	}
+	status = readl(edu->regs + EDU_IRQ_STATUS);
+	over = (status & EDU_IRQ_DMA) && status != U32_MAX;
+	if (over)
+		writel(EDU_IRQ_DMA, edu->regs + EDU_IRQ_ACK);
+	if (over && edu->active)
+		edu_hop_over(edu);
+	else if (edu->active && time_after_eq(jiffies, edu->deadline))
+		edu_hop_lost(edu);
 	spin_unlock_irqrestore(&edu->lock, flags);
+	return over;
 }
 
+/* The line may be shared: not every interrupt is ours. */
+static irqreturn_t edu_irq(int irq, void *edu)
+{
+	return edu_look(edu) ? IRQ_HANDLED : IRQ_NONE;
+}
+
+/* An interrupt that was lost does no harm: the hop is found to be over, if late. */
 static void edu_watch(struct timer_list *timer)
 {
 	edu_look(container_of(timer, struct edu, watchdog));
-}
-
-static irqreturn_t edu_irq(int irq, void *data)
-{
-	struct edu *edu = data;
-	u32 status = readl(edu->regs + EDU_IRQ_STATUS);
-
-	/* The line may be shared, and somebody else's interrupt come while our device is gone. */
-	if (!(status & EDU_IRQ_DMA) || status == U32_MAX)
-		return IRQ_NONE;
-	writel(EDU_IRQ_DMA, edu->regs + EDU_IRQ_ACK);
-	edu_look(edu);
-	return IRQ_HANDLED;
 }
 
 /* --- completion: tell the client --- */
@@ -421,7 +424,7 @@ static dma_cookie_t edu_submit(struct dma_async_tx_descriptor *tx)
 	return cookie;
 }
 
-/* Clients prepare in any context, so there must be memory at hand; NULL tells them to come again. */
+/* Clients prepare in any context, so memory must be at hand; NULL tells them to come again. */
 static struct edu_desc *edu_prepare(struct edu *edu, unsigned int max_hops, unsigned long flags)
 {
 	struct edu_desc *d;
@@ -469,7 +472,7 @@ static struct dma_async_tx_descriptor *edu_hand_out(struct edu *edu, struct edu_
 	return &d->tx;
 }
 
-/* Does the device reach it? Memory that was mapped for it is; but it would go elsewhere, not fail. */
+/* What was mapped for the device is in its reach. With other addresses it would go elsewhere. */
 static bool edu_reaches(dma_addr_t mem, size_t len)
 {
 	return len && len <= EDU_MAX_LEN && (u64)mem + len - 1 <= DMA_BIT_MASK(EDU_DMA_BITS);
@@ -646,7 +649,7 @@ static void edu_free_chan_resources(struct dma_chan *chan)
 	memset(&edu->config, 0, sizeof(edu->config));
 }
 
-/* Not ENODEV, at which dmaengine would take the device from its list, where it must stay for now. */
+/* Not ENODEV: dmaengine would take the device from its list, and once more when it is released. */
 static int edu_alloc_chan_resources(struct dma_chan *chan)
 {
 	return READ_ONCE(to_edu(chan)->dead) ? -ENXIO : 0;
@@ -668,8 +671,8 @@ static void edu_free(struct edu *edu)
 }
 
 /*
- * dmaengine still looks at a channel after it has released the device, under its mutex. So memory is
- * freed here, after that mutex has been free: a request that all channels refuse takes it.
+ * dmaengine still looks at a channel after it has released the device, under its mutex. So memory
+ * is freed here, once that mutex has been free: a request that all channels refuse takes it.
  */
 static void edu_reap(struct work_struct *unused)
 {
@@ -709,8 +712,8 @@ static bool edu_is_idle(struct edu *edu)
 }
 
 /*
- * Let the running hop end, and tell clients that nothing else will. They may hold the channel for as
- * long as they like: it is a shell that refuses everything and touches neither device nor interrupt.
+ * Let the running hop end, and end all that waits behind it. Clients may hold the channel for as
+ * long as they like: it is a shell that refuses everything and touches no device.
  */
 static void edu_shut(struct edu *edu)
 {
@@ -799,8 +802,8 @@ static struct edu *edu_create(struct pci_dev *pdev, void __iomem *regs)
 }
 
 /*
- * Is it the device, and at rest? One that was in use when its driver died with its kernel (kexec) may
- * not be. It has no right to the bus yet, so that old hop goes nowhere.
+ * Is it the device, and at rest? It may not be if its last driver died with its kernel (kexec), or
+ * gave it up. It has no right to the bus yet, so such an old hop goes nowhere.
  */
 static int edu_check(struct device *dev, void __iomem *regs)
 {
@@ -825,7 +828,7 @@ static int edu_dma_limits(struct device *dev)
 	/* Clients will be refused to map the memory that is beyond. */
 	if (!device_iommu_mapped(dev) && dma_get_required_mask(dev) > DMA_BIT_MASK(EDU_DMA_BITS))
 		dev_warn(dev, "reaches the first 256 MiB only: have less memory, or an IOMMU\n");
-	dma_set_max_seg_size(dev, EDU_BOARD_SIZE);
+	dma_set_max_seg_size(dev, EDU_MAX_LEN);
 	return 0;
 }
 
