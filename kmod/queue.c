@@ -524,7 +524,8 @@ void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out)
 		zcdma_request_clean(req);
 	*out = (struct zcdma_completion) {
 		.user_data = req->user_data,
-		.done = zcdma_request_done(req),
+		/* What the engine still has is not certain, nor is what comes after it. */
+		.done = pending ? 0 : zcdma_request_done(req),
 		.res = req->res,
 		.flags = req->flags,
 	};

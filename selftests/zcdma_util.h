@@ -84,7 +84,7 @@ int zc_read(int fd, struct zcdma_completion *completions, unsigned int room);
 /* Read until @count are there or nothing came for @ms: how many there were, or -errno. */
 int zc_reap(int fd, struct zcdma_completion *completions, unsigned int count, unsigned int ms);
 
-/* Events of poll() after at most @ms. */
+/* Events that poll() saw at once or was woken for within @ms, or 0. */
 short zc_poll(int fd, short events, int ms);
 
 int zc_cancel(int fd, __u64 user_data, __u32 flags, __u32 *cancelled);
