@@ -18,7 +18,6 @@
  * engine's part went well.
  */
 #include <linux/cred.h>
-#include <linux/log2.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "zcdma.h"
