@@ -106,6 +106,7 @@ wrong_usage_is_status_2()
 	usage bench -s nonsense &&
 	usage bench -s 0 &&
 	usage bench -n 0 &&
+	usage bench -p nonsense &&
 	usage bench superfluous &&
 	no_litter
 }
@@ -534,6 +535,20 @@ bench_prints_json()
 	says "$json" '^results\.0\.ratio=[0-9]'
 }
 
+# Each way by itself, of which each checks what arrived.
+bench_measures_each_path()
+{
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" -n 3 -s 64,4K -p all --json || return
+	json "$out" || return
+	for path in unregistered_single unregistered_batch32 memcpy process_vm_writev pipe \
+		copy_file_range null_ioctl; do
+		says "$json" "^results\.[0-9]+\.path=$path\$" || return
+	done
+	run 0 zcdma bench -n 3 -p memcpy,unregistered_single || return
+	says "$out" '^memcpy +4\.0 KiB +96 +[0-9.]+ +[0-9.]+ +[0-9.]+$' &&
+	says "$out" '^unregistered, single, waiting +16\.0 MiB +12 +[0-9.]+'
+}
+
 # promise: is 16 MiB moved at 0.8 of the rate of memcpy()? Tell the caller's CPU time.
 promise()
 {
@@ -589,6 +604,7 @@ tests='
 	fill_leaves_an_old_file_unless_forced
 	bench_prints_a_table
 	bench_prints_json
+	bench_measures_each_path
 	bench_of_16_MiB_keeps_the_promise
 '
 run_tests

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* zcdma bench: an engine's rate from memory to memory, beside that of memcpy(). */
+/* zcdma bench: what a copy costs, through an engine and otherwise. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -7,15 +7,16 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "bench.h"
 #include "common.h"
-#include "engine.h"
-#include "words.h"
+#include "path.h"
 
 static const char help[] =
 	"Usage: zcdma bench [OPTION...]\n"
 	"Copy memory to memory, by an engine and with memcpy() in turn, and compare their rates.\n"
 	"Rates are those of the median round. CPU is the caller's share of one processor while\n"
-	"the engine copies.\n\n"
+	"the engine copies. With --path, measure each of these ways by itself: what an op costs.\n\n"
+	"  -p, --path NAME[,NAME...]  ways, or \"all\"; see zcdma(1)\n"
 	"  -s, --size SIZE[,SIZE...]  sizes of a copy; without it 4K,64K,1M,16M\n"
 	"  -t, --time SECONDS         for each size; without it 1\n"
 	"  -n, --count N              so many rounds for each size, however long it takes\n"
@@ -24,37 +25,6 @@ static const char help[] =
 	"  -j, --json                 as a JSON object\n"
 	"  -h, --help\n";
 
-#define SIZES_MAX	16
-#define ROUNDS_MIN	3u
-#define ROUNDS_MAX	65536u
-
-struct bench {
-	struct engine engine;
-	uint64_t sizes[SIZES_MAX];
-	unsigned int size_count;
-	double seconds;
-	unsigned int rounds;	/* 0: as many as fit into the time */
-	bool json;
-};
-
-/* What one size gave. Times are in seconds, one per round. */
-struct result {
-	size_t size;
-	unsigned int rounds;
-	double zcdma[ROUNDS_MAX];
-	double memcpy[ROUNDS_MAX];
-	double wall;
-	double cpu;
-	uint32_t flags;
-};
-
-/* Memory of one size: what is copied, and a target for each of the two. */
-struct buffers {
-	char *source;
-	char *by_engine;
-	char *by_memcpy;
-};
-
 static int compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -62,14 +32,21 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double *values, unsigned int count)
+double bench_median(double *values, unsigned int count)
 {
 	qsort(values, count, sizeof(*values), compare_doubles);
 	return values[count / 2];
 }
 
+char *bench_allocate(size_t size)
+{
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 /* Bytes that differ from their neighbours, from page to page too. */
-static void fill_pattern(char *buffer, size_t size)
+void bench_fill(char *buffer, size_t size)
 {
 	uint32_t state = 1;
 	size_t i;
@@ -80,100 +57,23 @@ static void fill_pattern(char *buffer, size_t size)
 	}
 }
 
-static int round_by_engine(struct bench *bench, const struct buffers *buffers,
-			   struct result *result)
-{
-	struct zcdma_completion completion;
-	double cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
-	double wall = seconds(CLOCK_MONOTONIC);
-
-	if (zcdma_copy(bench->engine.session, buffers->by_engine, buffers->source, result->size,
-		       &completion))
-		return engine_complain(&bench->engine, "memory", errno);
-	result->zcdma[result->rounds] = seconds(CLOCK_MONOTONIC) - wall;
-	result->wall += result->zcdma[result->rounds];
-	result->cpu += seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	result->flags |= completion.flags;
-	return 0;
-}
-
-static void round_by_memcpy(const struct buffers *buffers, struct result *result)
-{
-	double wall = seconds(CLOCK_MONOTONIC);
-
-	memcpy(buffers->by_memcpy, buffers->source, result->size);
-	/* The compiler must not see that nobody looks. */
-	__asm__ volatile("" : : "r"(buffers->by_memcpy) : "memory");
-	result->memcpy[result->rounds] = seconds(CLOCK_MONOTONIC) - wall;
-}
-
-static bool enough(const struct bench *bench, const struct result *result, double started)
+bool bench_enough(const struct bench *bench, unsigned int rounds, double started)
 {
 	if (bench->rounds)
-		return result->rounds == bench->rounds;
-	if (result->rounds == ROUNDS_MAX)
+		return rounds == bench->rounds;
+	if (rounds == BENCH_ROUNDS_MAX)
 		return true;
-	return result->rounds >= ROUNDS_MIN &&
+	return rounds >= BENCH_ROUNDS_MIN &&
 	       seconds(CLOCK_MONOTONIC) - started >= bench->seconds;
 }
 
-static int measure(struct bench *bench, const struct buffers *buffers, struct result *result)
-{
-	double started;
-
-	fill_pattern(buffers->source, result->size);
-	memset(buffers->by_engine, 0, result->size);
-	memset(buffers->by_memcpy, 0, result->size);
-
-	/* The first one finds out how much to keep in flight; it does not count. */
-	if (round_by_engine(bench, buffers, result))
-		return -1;
-	result->wall = 0;
-	result->cpu = 0;
-	memset(buffers->by_engine, 0, result->size);
-
-	started = seconds(CLOCK_MONOTONIC);
-	for (; !enough(bench, result, started); result->rounds++) {
-		if (round_by_engine(bench, buffers, result))
-			return -1;
-		round_by_memcpy(buffers, result);
-	}
-	if (memcmp(buffers->by_engine, buffers->source, result->size))
-		return complain("the copy of %zu bytes differs from its source", result->size);
-	return 0;
-}
-
-static void print_result(struct result *result, bool json, bool first)
-{
-	double zcdma = result->size / median(result->zcdma, result->rounds);
-	double by_memcpy = result->size / median(result->memcpy, result->rounds);
-	char text[32];
-
-	if (!json) {
-		printf("%12s %7u %12.1f %13.1f %6.2f %12.1f %%\n", human_size(result->size, text),
-		       result->rounds, zcdma / 1e6, by_memcpy / 1e6, zcdma / by_memcpy,
-		       100 * result->cpu / result->wall);
-		return;
-	}
-	printf("%s{\"size\": %zu, \"rounds\": %u", first ? "" : ",\n ", result->size,
-	       result->rounds);
-	printf(", \"zcdma_bytes_per_second\": %.0f, \"memcpy_bytes_per_second\": %.0f", zcdma,
-	       by_memcpy);
-	printf(", \"ratio\": %.3f, \"wall_seconds\": %.6f, \"cpu_seconds\": %.6f, \"moved_by\": ",
-	       zcdma / by_memcpy, result->wall, result->cpu);
-	words_json(&mover_words, result->flags & (ZCDMA_DONE_HARDWARE | ZCDMA_DONE_CPU));
-	putchar('}');
-}
-
-static void print_head(const struct bench *bench)
+void bench_head(const struct bench *bench)
 {
 	const struct zcdma_query_channel *channel = &bench->engine.channel;
 
 	if (!bench->json) {
 		printf("%s (%s), moved by %s\n", channel->out_name, channel->out_provider,
 		       channel->out_caps & ZCDMA_CAP_HARDWARE ? "hardware" : "the CPU");
-		printf("%12s %7s %12s %13s %6s %14s\n", "SIZE", "ROUNDS", "ZCDMA MB/s",
-		       "MEMCPY MB/s", "RATIO", "CALLER'S CPU");
 		return;
 	}
 	printf("{\"channel\": ");
@@ -183,51 +83,31 @@ static void print_head(const struct bench *bench)
 	printf(", \"results\":\n[");
 }
 
-static char *allocate(size_t size)
-{
-	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static int bench_size(struct bench *bench, size_t size, bool first)
-{
-	struct buffers buffers = { allocate(size), allocate(size), allocate(size) };
-	struct result *result = calloc(1, sizeof(*result));
-	int ret = -1;
-
-	if (buffers.source && buffers.by_engine && buffers.by_memcpy && result) {
-		result->size = size;
-		ret = measure(bench, &buffers, result);
-		if (!ret)
-			print_result(result, bench->json, first);
-	} else {
-		complain("%zu bytes three times: %s", size, strerror(ENOMEM));
-	}
-	free(result);
-	if (buffers.source)
-		munmap(buffers.source, size);
-	if (buffers.by_engine)
-		munmap(buffers.by_engine, size);
-	if (buffers.by_memcpy)
-		munmap(buffers.by_memcpy, size);
-	return ret;
-}
-
 static int run(struct bench *bench)
 {
-	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	if (engine_open(&bench->engine))
 		return EXIT_FAILED;
-	print_head(bench);
-	for (i = 0; i < bench->size_count && !ret; i++)
-		ret = bench_size(bench, bench->sizes[i], !i);
-	if (bench->json)
-		puts("]}");
+	ret = bench->path_count ? bench_paths(bench) : bench_versus(bench);
 	engine_close(&bench->engine);
 	return ret ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Take --path's argument. */
+static int set_paths(struct bench *bench, char *list)
+{
+	char *name;
+
+	bench->path_count = 0;
+	for (name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+		if (bench->path_count == BENCH_PATHS_MAX)
+			return complain_usage("--path: at most %u at once", BENCH_PATHS_MAX);
+		if (strcmp(name, "all") && !path_find(name))
+			return complain_usage("--path: %s: no such way; see zcdma(1)", name);
+		bench->paths[bench->path_count++] = name;
+	}
+	return bench->path_count ? EXIT_DONE : complain_usage("--path: none given");
 }
 
 static int set_sizes(struct bench *bench, char *list)
@@ -236,8 +116,8 @@ static int set_sizes(struct bench *bench, char *list)
 
 	bench->size_count = 0;
 	for (size = strtok(list, ","); size; size = strtok(NULL, ",")) {
-		if (bench->size_count == SIZES_MAX)
-			return complain_usage("--size: at most %u at once", SIZES_MAX);
+		if (bench->size_count == BENCH_SIZES_MAX)
+			return complain_usage("--size: at most %u at once", BENCH_SIZES_MAX);
 		if (!parse_size(size, &bench->sizes[bench->size_count]) ||
 		    !bench->sizes[bench->size_count] ||
 		    bench->sizes[bench->size_count] > SIZE_MAX / 4)
@@ -261,11 +141,13 @@ static int set_option(struct bench *bench, int option, char *argument)
 			return complain_usage("--time: %s: not a number of seconds", argument);
 		return EXIT_DONE;
 	case 'n':
-		if (!parse_number(argument, ROUNDS_MAX, &value) || !value)
+		if (!parse_number(argument, BENCH_ROUNDS_MAX, &value) || !value)
 			return complain_usage("--count: %s: not a number from 1 to %u", argument,
-					      ROUNDS_MAX);
+					      BENCH_ROUNDS_MAX);
 		bench->rounds = value;
 		return EXIT_DONE;
+	case 'p':
+		return set_paths(bench, argument);
 	case 'c':
 		return engine_set_channel(&bench->engine, argument);
 	case 'd':
@@ -284,6 +166,7 @@ int bench_main(int argc, char **argv)
 		{ "size", required_argument, NULL, 's' },
 		{ "time", required_argument, NULL, 't' },
 		{ "count", required_argument, NULL, 'n' },
+		{ "path", required_argument, NULL, 'p' },
 		{ "channel", required_argument, NULL, 'c' },
 		{ "deadline", required_argument, NULL, 'd' },
 		{ "json", no_argument, NULL, 'j' },
@@ -297,7 +180,7 @@ int bench_main(int argc, char **argv)
 	};
 	int option, ret;
 
-	while ((option = getopt_long(argc, argv, "s:t:n:c:d:jh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:t:n:p:c:d:jh", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return EXIT_DONE;

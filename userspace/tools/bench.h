@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of zcdma bench share. */
+#ifndef ZCDMA_BENCH_H
+#define ZCDMA_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+
+#define BENCH_SIZES_MAX		16u
+#define BENCH_PATHS_MAX		16u
+#define BENCH_ROUNDS_MIN	3u
+#define BENCH_ROUNDS_MAX	65536u
+
+/**
+ * struct bench - what to measure
+ * @engine: with which channel.
+ * @sizes: of an op, in bytes.
+ * @size_count: how many @sizes.
+ * @paths: names of ways, or "all".
+ * @path_count: how many @paths; 0: the engine against memcpy().
+ * @seconds: how long, for each size and way.
+ * @rounds: how often; 0: as often as fits into @seconds.
+ * @json: how to print.
+ */
+struct bench {
+	struct engine engine;
+	uint64_t sizes[BENCH_SIZES_MAX];
+	unsigned int size_count;
+	const char *paths[BENCH_PATHS_MAX];
+	unsigned int path_count;
+	double seconds;
+	unsigned int rounds;
+	bool json;
+};
+
+/* The kinds. Each prints its table; they return 0, or -1 after telling what failed. */
+int bench_versus(struct bench *bench);
+int bench_paths(struct bench *bench);
+
+/* What channel it is, and the beginning of "results" in JSON. */
+void bench_head(const struct bench *bench);
+
+/* Have there been enough rounds since @started? */
+bool bench_enough(const struct bench *bench, unsigned int rounds, double started);
+
+/* Sorts @values. */
+double bench_median(double *values, unsigned int count);
+
+/* Memory to copy, or NULL; freed by munmap(). And something to copy. */
+char *bench_allocate(size_t size);
+void bench_fill(char *buffer, size_t size);
+
+#endif /* ZCDMA_BENCH_H */
