@@ -677,6 +677,14 @@ FIXTURE_VARIANT_ADD(peculiar, completes_out_of_order) {
 	.built = "unordered=Y",
 };
 
+FIXTURE_VARIANT_ADD(peculiar, cannot_fill) {
+	.built = "no_memset=Y",
+};
+
+FIXTURE_VARIANT_ADD(peculiar, cannot_fill_and_is_aligned_to_64) {
+	.built = "no_memset=Y align=64",
+};
+
 FIXTURE_VARIANT_ADD(peculiar, cannot_be_stopped) {
 	.built = "no_terminate=Y",
 };
@@ -799,6 +807,19 @@ TEST_F(peculiar, engine_moves_a_long_op_right)
 	EXPECT_TRUE(pattern_holds(target, self->dst + 1 + len, 1 + len, SIZE - 1 - len));
 }
 
+TEST_F(peculiar, engine_fills_right)
+{
+	size_t longest = variant->step == 1 ? 3000 : SIZE - 2;
+
+	for (size_t len = 1; len <= longest; len = 3 * len + 1) {
+		pattern_write(target, self->dst, 0, SIZE);
+		ASSERT_EQ(0, zc_fill(self->fd, self->dst + 1, len, len));
+		ASSERT_TRUE(pattern_holds(target, self->dst, 0, 1));
+		ASSERT_TRUE(filled_with(len, self->dst + 1, len));
+		ASSERT_TRUE(pattern_holds(target, self->dst + 1 + len, 1 + len, SIZE - 1 - len));
+	}
+}
+
 /* When WAIT returns every byte is there, also those that the engine left to others. */
 TEST_F(peculiar, engine_is_done_when_wait_returns)
 {
@@ -865,6 +886,35 @@ TEST_F(peculiar, engine_that_leaves_ends_its_ops)
 	self->fd = zc_session("softdma", 0);
 	ASSERT_EQ(0, zc_copy(self->fd, self->dst + 8 * PAGE, self->src, 500));
 	EXPECT_TRUE(pattern_holds(source, self->dst + 8 * PAGE, 0, 500));
+}
+
+static bool is_built(const char *built, const char *word)
+{
+	return built && strstr(built, word);
+}
+
+static unsigned int number_in(const char *built, const char *key, unsigned int otherwise)
+{
+	const char *at = built ? strstr(built, key) : NULL;
+
+	return at ? atoi(at + strlen(key)) : otherwise;
+}
+
+/* What the list of channels says of it is how it was built. */
+TEST_F(peculiar, engine_is_listed_as_it_is)
+{
+	struct zcdma_query_channel q;
+	const char *built = variant->built;
+
+	ASSERT_EQ(0, zc_query("softdma", &q));
+	EXPECT_TRUE(q.out_caps & ZCDMA_CAP_COPY);
+	EXPECT_EQ(is_built(built, "no_memset"), !(q.out_caps & ZCDMA_CAP_FILL));
+	EXPECT_EQ(is_built(built, "no_terminate"), !(q.out_caps & ZCDMA_CAP_TERMINATE));
+	EXPECT_EQ(is_built(built, "unordered"), !!(q.out_caps & ZCDMA_CAP_UNORDERED));
+	EXPECT_EQ(number_in(built, "align=", 1), q.out_copy_align);
+	EXPECT_EQ(number_in(built, "max_segment=", ~0), q.out_max_segment);
+	EXPECT_EQ(is_built(built, "coarse") ? ZCDMA_RESIDUE_DESCRIPTOR : ZCDMA_RESIDUE_BURST,
+		  q.out_residue);
 }
 
 /* What the completion says of who moved it and who said so. */

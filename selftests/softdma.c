@@ -18,7 +18,8 @@
 
 static const char * const parameters[] = {
 	"channels", "align", "max_segment", "boundary", "coarse_residue", "unordered",
-	"no_terminate", "prep_sleeps", "lock_until_submit", "no_result", "callback_context",
+	"no_memset", "no_terminate", "prep_sleeps", "lock_until_submit", "no_result",
+	"callback_context",
 };
 
 /* What they were when the program began. */

@@ -85,7 +85,8 @@ static void softdma_dma_init(struct softdma *s, struct device *dev)
 
 	dma->dev = dev;
 	dma_cap_set(DMA_MEMCPY, dma->cap_mask);
-	dma_cap_set(DMA_MEMSET, dma->cap_mask);
+	if (!t->no_memset)
+		dma_cap_set(DMA_MEMSET, dma->cap_mask);
 	if (t->unordered)
 		dma_cap_set(DMA_COMPLETION_NO_ORDER, dma->cap_mask);
 	dma->copy_align = ilog2(t->align);

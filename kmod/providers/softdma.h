@@ -33,6 +33,7 @@ struct softdma_traits {
 	unsigned int boundary;		/* bytes, a power of two; 0: none */
 	bool coarse_residue;
 	bool unordered;
+	bool no_memset;
 	bool no_terminate;
 	bool prep_sleeps;
 	bool lock_until_submit;

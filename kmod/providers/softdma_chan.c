@@ -596,7 +596,8 @@ void softdma_chan_ops(struct dma_device *dma, const struct softdma_traits *trait
 	dma->device_alloc_chan_resources = softdma_alloc_chan_resources;
 	dma->device_free_chan_resources = softdma_free_chan_resources;
 	dma->device_prep_dma_memcpy = softdma_prep_memcpy;
-	dma->device_prep_dma_memset = softdma_prep_memset;
+	if (!traits->no_memset)
+		dma->device_prep_dma_memset = softdma_prep_memset;
 	dma->device_issue_pending = softdma_issue_pending;
 	dma->device_tx_status = softdma_tx_status;
 	dma->device_pause = softdma_pause;

@@ -46,6 +46,8 @@ module_param_named(coarse_residue, wanted.coarse_residue, bool, 0644);
 MODULE_PARM_DESC(coarse_residue, "Residue per whole descriptor only (default N; read at bind)");
 module_param_named(unordered, wanted.unordered, bool, 0644);
 MODULE_PARM_DESC(unordered, "Complete out of order, pairs swapped (default N; read at bind)");
+module_param_named(no_memset, wanted.no_memset, bool, 0644);
+MODULE_PARM_DESC(no_memset, "Cannot fill (default N; read at bind)");
 module_param_named(no_terminate, wanted.no_terminate, bool, 0644);
 MODULE_PARM_DESC(no_terminate, "No device_terminate_all (default N; read at bind)");
 module_param_named(prep_sleeps, wanted.prep_sleeps, bool, 0644);
