@@ -245,10 +245,10 @@ copy_goes_through_the_channel_named()
 	no_litter a b c
 }
 
-# The default limit, and one so small that only a few pages fit.
+# The default limit, which is less than the file, and one of a few pages.
 copy_works_for_a_user_who_may_lock_little()
 {
-	make_file "$dir/a" 20000001
+	make_file "$dir/a" 9000001
 	chmod 755 "$work"
 	chmod 777 "$dir"
 	run 0 as_user "ulimit -l && zcdma copy --verify $dir/a $dir/b" || return
@@ -357,7 +357,7 @@ interrupted()
 
 copy_that_is_interrupted_leaves_the_old_file()
 {
-	make_file "$dir/a" 64000000
+	truncate -s 64000000 "$dir/a"
 	knob delay_us 300000 || return
 	status=0
 	interrupted INT 2 && interrupted TERM 15 && interrupted HUP 1 || status=1
@@ -367,7 +367,7 @@ copy_that_is_interrupted_leaves_the_old_file()
 
 copy_that_is_killed_leaves_the_old_file()
 {
-	make_file "$dir/a" 64000000
+	truncate -s 64000000 "$dir/a"
 	echo old >"$dir/b"
 	knob delay_us 300000 || return
 	run 137 timeout -s KILL 2 zcdma copy -f -c softdma "$dir/a" "$dir/b"
