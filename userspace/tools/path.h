@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine.h"
+#include "bench.h"
 
 /* Ops that the paths with a batch hand over at once. */
 #define PATH_BATCH	32
@@ -50,11 +50,26 @@ struct path {
 	void (*close)(struct bed *bed);
 };
 
+/* What a way gave for one size: the seconds that each round took, and all together. */
+struct path_result {
+	unsigned int rounds;
+	double round[BENCH_ROUNDS_MAX];
+	double wall;
+	double cpu;
+};
+
 /* Through an engine, and by the CPU. Each list ends with one that has no name. */
 extern const struct path engine_paths[];
 extern const struct path cpu_paths[];
 
 /* The way of a name, or NULL. */
 const struct path *path_find(const char *name);
+
+/*
+ * Do as many rounds as @bench asks for. The path is open. Returns 0, or -1 with errno.
+ * (qemu/bench --where finds this function, and bench_median(), by name.)
+ */
+int path_rounds(const struct bench *bench, struct bed *bed, const struct path *path,
+		struct path_result *result);
 
 #endif /* ZCDMA_PATH_H */

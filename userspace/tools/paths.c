@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "bench.h"
 #include "common.h"
@@ -12,29 +11,6 @@
 
 /* Memory of a round. Above 2 MiB per op, a batch is of fewer than 32. */
 #define WINDOW_MAX	((size_t)64 << 20)
-
-/* What one way gave for one size. Times are in seconds. */
-struct measured {
-	unsigned int rounds;
-	double round[BENCH_ROUNDS_MAX];
-	double wall;
-	double cpu;
-};
-
-static const struct path *find_in(const struct path *paths, const char *name)
-{
-	for (; paths->name; paths++)
-		if (!strcmp(paths->name, name))
-			return paths;
-	return NULL;
-}
-
-const struct path *path_find(const char *name)
-{
-	const struct path *path = find_in(engine_paths, name);
-
-	return path ? path : find_in(cpu_paths, name);
-}
 
 static int path_complain(const struct bed *bed, const struct path *path)
 {
@@ -44,27 +20,9 @@ static int path_complain(const struct bed *bed, const struct path *path)
 			strerror(errno));
 }
 
-static int measure_rounds(const struct bench *bench, struct bed *bed, const struct path *path,
-			  struct measured *measured)
-{
-	double started = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
-	double before, after = started;
-
-	for (; !bench_enough(bench, measured->rounds, started); measured->rounds++) {
-		before = seconds(CLOCK_MONOTONIC);
-		if (path->round(bed))
-			return -1;
-		after = seconds(CLOCK_MONOTONIC);
-		measured->round[measured->rounds] = after - before;
-	}
-	measured->wall = after - started;
-	measured->cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	return 0;
-}
-
 /* The path is open. */
 static int measure(const struct bench *bench, struct bed *bed, const struct path *path,
-		   struct measured *measured)
+		   struct path_result *result)
 {
 	unsigned int i;
 
@@ -75,8 +33,7 @@ static int measure(const struct bench *bench, struct bed *bed, const struct path
 			return path_complain(bed, path);
 	memset(bed->target, 0, bed->ops * bed->size);
 
-	measured->rounds = 0;
-	if (measure_rounds(bench, bed, path, measured) || (path->fetch && path->fetch(bed)))
+	if (path_rounds(bench, bed, path, result) || (path->fetch && path->fetch(bed)))
 		return path_complain(bed, path);
 	if (path->moves && memcmp(bed->target, bed->source, bed->ops * bed->size))
 		return complain("%s: what arrived differs from its source", path->name);
@@ -84,22 +41,22 @@ static int measure(const struct bench *bench, struct bed *bed, const struct path
 }
 
 static void print_measured(const struct bench *bench, const struct bed *bed,
-			   const struct path *path, struct measured *measured)
+			   const struct path *path, struct path_result *result)
 {
-	double each = bench_median(measured->round, measured->rounds) / bed->ops;
-	double cpu = measured->cpu / measured->rounds / bed->ops;
+	double each = bench_median(result->round, result->rounds) / bed->ops;
+	double cpu = result->cpu / result->rounds / bed->ops;
 	double rate = path->moves ? bed->size / each : 0;
 	static bool more;
 	char text[32];
 
 	if (!bench->json) {
 		printf("%-38s %12s %8u %14.1f %14.1f %10.1f\n", path->what,
-		       human_size(bed->size, text), measured->rounds * bed->ops, each * 1e9,
+		       human_size(bed->size, text), result->rounds * bed->ops, each * 1e9,
 		       cpu * 1e9, rate / 1e6);
 		return;
 	}
 	printf("%s{\"path\": \"%s\", \"size\": %zu, \"rounds\": %u, \"ops_per_round\": %u",
-	       more ? ",\n " : "", path->name, bed->size, measured->rounds, bed->ops);
+	       more ? ",\n " : "", path->name, bed->size, result->rounds, bed->ops);
 	printf(", \"ns_per_op\": %.1f, \"cpu_ns_per_op\": %.1f, \"bytes_per_second\": %.0f}",
 	       each * 1e9, cpu * 1e9, rate);
 	more = true;
@@ -117,7 +74,7 @@ static bool is_wanted(const struct bench *bench, const struct path *path)
 
 /* Those of the list that are wanted. What this machine lacks is told and left out. */
 static int measure_paths(const struct bench *bench, struct bed *bed, const struct path *path,
-			 struct measured *measured)
+			 struct path_result *result)
 {
 	int ret = 0;
 
@@ -130,16 +87,16 @@ static int measure_paths(const struct bench *bench, struct bed *bed, const struc
 			path_complain(bed, path);
 			continue;
 		}
-		ret = measure(bench, bed, path, measured);
+		ret = measure(bench, bed, path, result);
 		if (path->close)
 			path->close(bed);
 		if (!ret)
-			print_measured(bench, bed, path, measured);
+			print_measured(bench, bed, path, result);
 	}
 	return ret;
 }
 
-static int measure_size(struct bench *bench, size_t size, struct measured *measured)
+static int measure_size(struct bench *bench, size_t size, struct path_result *result)
 {
 	struct bed bed = { .engine = &bench->engine, .size = size };
 	size_t window;
@@ -153,9 +110,9 @@ static int measure_size(struct bench *bench, size_t size, struct measured *measu
 	bed.target = bench_allocate(window);
 	if (bed.source && bed.target) {
 		bench_fill(bed.source, window);
-		ret = measure_paths(bench, &bed, engine_paths, measured);
+		ret = measure_paths(bench, &bed, engine_paths, result);
 		if (!ret)
-			ret = measure_paths(bench, &bed, cpu_paths, measured);
+			ret = measure_paths(bench, &bed, cpu_paths, result);
 	} else {
 		complain("%zu bytes twice: %s", window, strerror(ENOMEM));
 	}
@@ -168,20 +125,20 @@ static int measure_size(struct bench *bench, size_t size, struct measured *measu
 
 int bench_paths(struct bench *bench)
 {
-	struct measured *measured = calloc(1, sizeof(*measured));
+	struct path_result *result = calloc(1, sizeof(*result));
 	unsigned int i;
 	int ret = 0;
 
-	if (!measured)
+	if (!result)
 		return complain("%s", strerror(ENOMEM));
 	bench_head(bench);
 	if (!bench->json)
 		printf("%-38s %12s %8s %14s %14s %10s\n", "PATH", "SIZE", "OPS", "NS PER OP",
 		       "OF THEM CPU", "MB/s");
 	for (i = 0; i < bench->size_count && !ret; i++)
-		ret = measure_size(bench, bench->sizes[i], measured);
+		ret = measure_size(bench, bench->sizes[i], result);
 	if (bench->json)
 		puts("]}");
-	free(measured);
+	free(result);
 	return ret;
 }
