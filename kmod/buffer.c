@@ -1,345 +1,343 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that an engine may reach: pin, account, map, sync, unmap, unpin.
+ * A buffer: memory registered once with a session, so that an op on it need not pin,
+ * charge and map. What is left to do for an op is to synchronize its part.
  *
- * What holds for a struct zcdma_mem:
+ * What holds:
  *
- * - Byte 0 of the mem is byte "offset" of pages[0]. "start" and "len" below
- *   count from byte 0 of the mem, in bytes; start + len never exceeds what was
- *   pinned. An op is at most ZCDMA_MAX_LEN long, so nothing here overflows.
+ * - A buffer is in session->buffers from the registration to the end of the
+ *   session, or until it is unregistered. Whoever changes that holds "reaping";
+ *   looking one up takes session->lock only.
  *
- * - Mapping never synchronizes (DMA_ATTR_SKIP_CPU_SYNC): it only makes
- *   addresses. The synchronization is explicit, right after mapping and right
- *   before unmapping. One reason is that users may well have two ops in flight
- *   on the same cache line, which is fine with the engine and with us, but
- *   looks like a forbidden double mapping where mapping means "now it is the
- *   device's".
+ * - "users" counts the requests that name it and are not cleaned up. While there
+ *   are any it is neither unmapped nor unpinned: UNREGISTER says EBUSY.
  *
- * - On a machine whose engine does not see the CPU's caches, no cache line is
- *   both inside a mapped target and outside of it: copy.c leaves the edges to
- *   the CPU. Synchronizing such a line for the CPU would throw away what other
- *   threads wrote next to the target, or the engine's bytes.
+ * - Its mapping counts in device->mapped, so a provider does not go before it is
+ *   unmapped. When the provider goes, the buffer stays registered, pinned and
+ *   charged, but no op gets at it any more: the session is dead.
  *
- * - What the CPU moves itself (zcdma_mem_copy(), zcdma_mem_fill()) it moves
- *   after the unmapping: a bounce buffer is copied back then, over anything
- *   that was written before.
- *
- * Pages are charged to the user's locked_vm, as io_uring and iommufd do, and not
- * to the mm: it survives fork, exec and passing the file on, and more processes do
- * not give a user more.
+ * - A user cannot unmap, remap or replace what is registered: the pages are
+ *   pinned, and stay the ones that they were. After munmap(), fork() or exec()
+ *   ops go on moving those pages. They are charged to the user who registered them.
  */
-#include <linux/capability.h>
 #include <linux/cred.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/user.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include "zcdma.h"
 
-/* How many pages to pin between two looks at pending signals. */
-#define PIN_BATCH	1024U
+#define MIN_BUFFERS	16
+#define MAX_BUFFERS	1024
 
-/* Pages that @len bytes at @addr touch. The caller has checked that they do not wrap. */
-unsigned long zcdma_mem_span(u64 addr, u64 len)
+/* Nobody finds it any more. Its mapping is gone, or was never made. */
+static void release(struct zcdma_buffer *buffer)
 {
-	return (offset_in_page(addr) + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	zcdma_mem_release(&buffer->mem, true);
+	kvfree(buffer->pages);
+	zcdma_uncharge(buffer->cred, buffer->charged);
+	put_cred(buffer->cred);
+	kfree(buffer);
 }
 
-/**
- * zcdma_charge() - charge pages to a user's RLIMIT_MEMLOCK
- * @cred: whose; the caller holds a reference until zcdma_uncharge().
- * @pages: how many.
- *
- * Return: 0, or -ENOMEM when that is over the calling process's limit and it
- * lacks CAP_IPC_LOCK.
- */
-int zcdma_charge(const struct cred *cred, unsigned long pages)
+static void unmap(struct zcdma_session *session, struct zcdma_buffer *buffer)
 {
-	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-
-	if (atomic_long_add_return(pages, &cred->user->locked_vm) <= limit || capable(CAP_IPC_LOCK))
-		return 0;
-	zcdma_uncharge(cred, pages);
-	return -ENOMEM;
+	if (!buffer->mapped)
+		return;
+	buffer->mapped = false;
+	zcdma_mem_unmap(&buffer->mem, session->chan);
+	zcdma_device_unmapped(session->chan->device);
 }
 
-void zcdma_uncharge(const struct cred *cred, unsigned long pages)
+/* Where each page begins in the mapped list: an op finds its part without a walk. */
+static int index_pages(struct zcdma_buffer *buffer)
 {
-	atomic_long_sub(pages, &cred->user->locked_vm);
-}
+	struct zcdma_mem *mem = &buffer->mem;
+	struct zcdma_cursor at = { .sg = mem->sgt.sgl };
+	size_t step = PAGE_SIZE - mem->offset;
+	unsigned int i;
 
-/* Our error for what pinning says: an address that is no memory is EFAULT, whatever kind. */
-static int pin_error(long got)
-{
-	return got == -ENOMEM || got == -EINTR ? got : -EFAULT;
-}
-
-static int pin_all(struct zcdma_mem *mem, unsigned long addr, unsigned int nr)
-{
-	unsigned int flags = mem->dir == DMA_FROM_DEVICE ? FOLL_WRITE : 0;
-
-	while (mem->nr_pages < nr) {
-		long got = pin_user_pages_fast(addr + mem->nr_pages * PAGE_SIZE,
-					       min(nr - mem->nr_pages, PIN_BATCH), flags,
-					       mem->pages + mem->nr_pages);
-
-		if (got <= 0)
-			return pin_error(got);
-		mem->nr_pages += got;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
+	buffer->pages = kvmalloc_array(mem->nr_pages, sizeof(at), GFP_KERNEL_ACCOUNT);
+	if (!buffer->pages)
+		return -ENOMEM;
+	for (i = 0; i < mem->nr_pages; i++) {
+		buffer->pages[i] = at;
+		if (i + 1 < mem->nr_pages)
+			zcdma_cursor_advance(&at, step);
+		step = PAGE_SIZE;
 	}
 	return 0;
 }
 
-/**
- * zcdma_mem_pin() - pin user pages of the calling process
- * @mem: zeroed; on success to be given to zcdma_mem_release().
- * @addr: user address.
- * @len: in bytes, 1 to ZCDMA_MAX_LEN; @addr + @len does not wrap.
- * @dir: DMA_TO_DEVICE to read them, DMA_FROM_DEVICE to write them.
- *
- * May sleep, for as long as a page fault takes. The pages are pinned for one
- * transfer, as for direct I/O, so no FOLL_LONGTERM: they may be those of a file.
- *
- * Return: 0, -EFAULT, -ENOMEM, or -EINTR when the process is being killed.
- */
-int zcdma_mem_pin(struct zcdma_mem *mem, u64 addr, size_t len, enum dma_data_direction dir)
+static int map(struct zcdma_session *session, struct zcdma_buffer *buffer)
 {
-	unsigned int nr = zcdma_mem_span(addr, len);
-	int err;
+	int err = zcdma_device_mapping(session);
 
-	if (addr != (unsigned long)addr)
-		return -EFAULT;
-	mem->dir = dir;
-	mem->pinned = true;
-	mem->offset = offset_in_page(addr);
-	mem->pages = mem->inline_pages;
-	if (nr > ZCDMA_INLINE) {
-		mem->pages = kvmalloc_array(nr, sizeof(*mem->pages), GFP_KERNEL_ACCOUNT);
-		if (!mem->pages)
-			return -ENOMEM;
-	}
-	err = pin_all(mem, addr & PAGE_MASK, nr);
 	if (err)
-		zcdma_mem_release(mem, false);
+		return err;
+	err = zcdma_mem_map(&buffer->mem, session->chan, 0, buffer->len);
+	if (err) {
+		zcdma_device_unmapped(session->chan->device);
+		return err == -EIO ? -ENOMEM : err;
+	}
+	buffer->mapped = true;
+	return index_pages(buffer);
+}
+
+static int charge(struct zcdma_buffer *buffer)
+{
+	unsigned long pages = zcdma_mem_span(buffer->addr, buffer->len);
+	int err = zcdma_charge(buffer->cred, pages);
+
+	if (!err)
+		buffer->charged = pages;
 	return err;
 }
 
-/**
- * zcdma_mem_pattern() - a page of our own, full of one byte, as a source
- * @mem: zeroed; on success to be given to zcdma_mem_release().
- * @byte: the byte.
- *
- * Return: 0 or -ENOMEM.
- */
-int zcdma_mem_pattern(struct zcdma_mem *mem, u8 byte)
+static int prepare(struct zcdma_session *session, struct zcdma_buffer *buffer)
 {
-	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT);
+	enum dma_data_direction dir = buffer->read_only ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
+	int err;
 
-	if (!page)
-		return -ENOMEM;
-	memset(page_address(page), byte, PAGE_SIZE);
-	mem->dir = DMA_TO_DEVICE;
-	mem->pages = mem->inline_pages;
-	mem->pages[0] = page;
-	mem->nr_pages = 1;
-	return 0;
+	err = charge(buffer);
+	if (err)
+		return err;
+	err = zcdma_mem_pin(&buffer->mem, untagged_addr(buffer->addr), buffer->len, dir,
+			    FOLL_LONGTERM);
+	if (err)
+		return err;
+	return map(session, buffer);
 }
 
-/**
- * zcdma_mem_release() - unpin (or free) the pages
- * @mem: not mapped.
- * @written: an engine or a CPU may have written to them.
- *
- * May sleep: pages of a file are locked to be marked dirty.
- */
-void zcdma_mem_release(struct zcdma_mem *mem, bool written)
+/* Twice as many places. Under session->reaping. */
+static int grow(struct zcdma_session *session)
 {
-	if (mem->pinned)
-		unpin_user_pages_dirty_lock(mem->pages, mem->nr_pages,
-					    written && mem->dir == DMA_FROM_DEVICE);
-	else if (mem->nr_pages)
-		__free_page(mem->pages[0]);
-	if (mem->pages != mem->inline_pages)
-		kvfree(mem->pages);
-	mem->pages = NULL;
-	mem->nr_pages = 0;
-	mem->pinned = false;
+	unsigned int nr = session->nr_buffers ? 2 * session->nr_buffers : MIN_BUFFERS;
+	struct zcdma_buffer **table, **old = session->buffers;
+
+	if (nr > MAX_BUFFERS)
+		return -ENOSPC;
+	table = kcalloc(nr, sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return -ENOMEM;
+	if (old)
+		memcpy(table, old, session->nr_buffers * sizeof(*table));
+	spin_lock_irq(&session->lock);
+	session->buffers = table;
+	session->nr_buffers = nr;
+	spin_unlock_irq(&session->lock);
+	kfree(old);
+	return 0;
 }
 
 /*
- * The longest segment from byte @at of the mem, up to @len bytes: pages that follow
- * each other, within the device's segment limit and boundary.
- *
- * sg_alloc_table_from_pages_segment() knows neither a limit below a page nor a
- * boundary, and mapping such a segment is a DMA-API error.
+ * From now on ops find it, unless the session has failed meanwhile: then nobody
+ * unmaps it but the caller, who sees the error. Under session->reaping.
  */
-static size_t segment_len(const struct zcdma_mem *mem, const struct zcdma_chan *chan, size_t at,
-			  size_t len)
+static int insert(struct zcdma_session *session, struct zcdma_buffer *buffer, u32 *id)
 {
-	size_t first = mem->offset + at;
-	struct page **page = mem->pages + (first >> PAGE_SHIFT);
-	phys_addr_t phys = page_to_phys(*page) + offset_in_page(first);
-	size_t limit = zcdma_within(chan->boundary, phys, min(len, chan->max_seg));
-	size_t run = PAGE_SIZE - offset_in_page(first);
-
-	for (; run < limit && page_to_pfn(page[1]) == page_to_pfn(page[0]) + 1; page++)
-		run += PAGE_SIZE;
-	return min(run, limit);
-}
-
-static unsigned int count_segments(const struct zcdma_mem *mem, const struct zcdma_chan *chan,
-				   size_t start, size_t len)
-{
-	size_t end = start + len;
-	unsigned int nr = 0;
-
-	for (; start < end; nr++)
-		start += segment_len(mem, chan, start, end - start);
-	return nr;
-}
-
-static int alloc_sg(struct zcdma_mem *mem, unsigned int nr)
-{
-	if (nr > ZCDMA_INLINE)
-		return sg_alloc_table(&mem->sgt, nr, GFP_KERNEL_ACCOUNT);
-	sg_init_table(mem->inline_sg, nr);
-	mem->sgt.sgl = mem->inline_sg;
-	mem->sgt.nents = nr;
-	mem->sgt.orig_nents = nr;
-	return 0;
-}
-
-/* The segments of @len bytes from byte @start of the mem. */
-static int build_sg(struct zcdma_mem *mem, const struct zcdma_chan *chan, size_t start, size_t len)
-{
-	int err = alloc_sg(mem, count_segments(mem, chan, start, len));
-	struct scatterlist *sg;
 	unsigned int i;
+	int err;
 
-	if (err)
-		return err;
-	for_each_sgtable_sg(&mem->sgt, sg, i) {
-		size_t part = segment_len(mem, chan, start, len);
-		size_t first = mem->offset + start;
-
-		sg_set_page(sg, mem->pages[first >> PAGE_SHIFT], part, offset_in_page(first));
-		start += part;
-		len -= part;
+	for (i = 0; i < session->nr_buffers && session->buffers[i]; i++)
+		;
+	if (i == session->nr_buffers) {
+		err = grow(session);
+		if (err)
+			return err;
 	}
-	return 0;
+	spin_lock_irq(&session->lock);
+	err = session->err;
+	if (!err)
+		session->buffers[i] = buffer;
+	spin_unlock_irq(&session->lock);
+	*id = i + 1;
+	return err;
 }
 
-static void free_sg(struct zcdma_mem *mem)
+static int check(struct zcdma_session *session, const struct zcdma_register_buffer *what)
 {
-	if (mem->sgt.sgl == mem->inline_sg)
-		memset(&mem->sgt, 0, sizeof(mem->sgt));
-	else
-		sg_free_table(&mem->sgt);
+	if (!zcdma_session_chan(session))
+		return -ENOTCONN;
+	if (!what->len || what->addr + what->len < what->addr)
+		return -EINVAL;
+	return what->len > ZCDMA_MAX_LEN ? -EMSGSIZE : 0;
 }
 
 /**
- * zcdma_mem_map() - give a part of the memory to a channel's device
- * @mem: pinned, not mapped.
- * @chan: its lease must hold until zcdma_mem_unmap().
- * @start: first byte, counted from byte 0 of the mem.
- * @len: in bytes, not 0.
+ * zcdma_buffer_register() - %ZCDMA_IOC_REGISTER_BUFFER
+ * @session: the session.
+ * @what: which memory; out_buffer is set.
+ *
+ * May sleep, for as long as page faults take.
+ *
+ * Return: 0 or -errno; see the uapi header.
+ */
+int zcdma_buffer_register(struct zcdma_session *session, struct zcdma_register_buffer *what)
+{
+	struct zcdma_buffer *buffer;
+	int err;
+
+	what->out_buffer = 0;
+	err = check(session, what);
+	if (!err)
+		err = zcdma_queue_stock(session);
+	if (err)
+		return err;
+	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
+	if (!buffer)
+		return -ENOMEM;
+	buffer->addr = what->addr;
+	buffer->len = what->len;
+	buffer->read_only = what->flags & ZCDMA_BUFFER_READ_ONLY;
+	buffer->cred = get_current_cred();
+	err = prepare(session, buffer);
+	if (!err) {
+		mutex_lock(&session->reaping);
+		err = insert(session, buffer, &what->out_buffer);
+		mutex_unlock(&session->reaping);
+	}
+	if (err) {
+		what->out_buffer = 0;
+		unmap(session, buffer);
+		release(buffer);
+	}
+	return err;
+}
+
+/* Of an id from a user, or NULL. Under session->lock or session->reaping. */
+static struct zcdma_buffer *find(const struct zcdma_session *session, u32 id)
+{
+	u32 at = id - 1;
+
+	if (at >= session->nr_buffers)
+		return NULL;
+	return session->buffers[array_index_nospec(at, session->nr_buffers)];
+}
+
+/* Ops find it no more. Under session->reaping. */
+static struct zcdma_buffer *take_out(struct zcdma_session *session, u32 id)
+{
+	struct zcdma_buffer *buffer = find(session, id);
+
+	if (!buffer)
+		return ERR_PTR(-EINVAL);
+	spin_lock_irq(&session->lock);
+	if (buffer->users)
+		buffer = ERR_PTR(-EBUSY);
+	else
+		session->buffers[id - 1] = NULL;
+	spin_unlock_irq(&session->lock);
+	return buffer;
+}
+
+/**
+ * zcdma_buffer_unregister() - %ZCDMA_IOC_UNREGISTER_BUFFER
+ * @session: the session.
+ * @what: which buffer.
  *
  * May sleep.
  *
- * Return: 0 or -errno; -ENOMEM and -EIO may mean that addresses or bounce
- * buffers are short just now.
+ * Return: 0, -EINVAL or -EBUSY; see the uapi header.
  */
-int zcdma_mem_map(struct zcdma_mem *mem, struct zcdma_chan *chan, size_t start, size_t len)
+int zcdma_buffer_unregister(struct zcdma_session *session,
+			    const struct zcdma_unregister_buffer *what)
 {
-	int err = build_sg(mem, chan, start, len);
+	struct zcdma_buffer *buffer;
 
-	if (err)
-		return err;
-	err = dma_map_sgtable(chan->dev, &mem->sgt, mem->dir, DMA_ATTR_SKIP_CPU_SYNC);
-	if (err) {
-		free_sg(mem);
-		return err;
-	}
-	dma_sync_sgtable_for_device(chan->dev, &mem->sgt, mem->dir);
+	mutex_lock(&session->reaping);
+	buffer = take_out(session, what->buffer);
+	if (!IS_ERR(buffer))
+		unmap(session, buffer);
+	mutex_unlock(&session->reaping);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	release(buffer);
 	return 0;
 }
 
 /**
- * zcdma_mem_unmap() - take it back
- * @mem: mapped; the engine can no longer touch it.
- * @chan: as for zcdma_mem_map().
+ * zcdma_buffer_get() - the buffer that an op names
+ * @session: the session; under its lock.
+ * @id: what the op calls it.
+ * @start: the op's first byte in it.
+ * @len: the op's.
+ * @write: the op writes to it.
+ *
+ * Return: the buffer, to be given to zcdma_buffer_put(), or ERR_PTR(): -EINVAL
+ * when there is none, -EFAULT when the op may not do that to it.
  */
-void zcdma_mem_unmap(struct zcdma_mem *mem, struct zcdma_chan *chan)
+struct zcdma_buffer *zcdma_buffer_get(struct zcdma_session *session, u32 id, u64 start, u64 len,
+				      bool write)
 {
-	dma_sync_sgtable_for_cpu(chan->dev, &mem->sgt, mem->dir);
-	dma_unmap_sgtable(chan->dev, &mem->sgt, mem->dir, DMA_ATTR_SKIP_CPU_SYNC);
-	free_sg(mem);
+	struct zcdma_buffer *buffer = find(session, id);
+
+	if (!buffer)
+		return ERR_PTR(-EINVAL);
+	if (start > buffer->len || len > buffer->len - start || (write && buffer->read_only))
+		return ERR_PTR(-EFAULT);
+	buffer->users++;
+	return buffer;
 }
 
-/* Bytes from byte @at of the mem to the end of its page. */
-static size_t room_in_page(const struct zcdma_mem *mem, size_t at)
+/* An op needs it no more. Under session->lock. */
+void zcdma_buffer_put(struct zcdma_session *session, struct zcdma_buffer *buffer)
 {
-	return PAGE_SIZE - offset_in_page(mem->offset + at);
+	if (!--buffer->users && session->err)
+		wake_up(&session->wq);
 }
 
-static void *map_byte(struct zcdma_mem *mem, size_t at)
+static bool unused(struct zcdma_session *session, struct zcdma_buffer *buffer)
 {
-	size_t first = mem->offset + at;
+	bool ret;
 
-	return kmap_local_page(mem->pages[first >> PAGE_SHIFT]) + offset_in_page(first);
-}
-
-/* The page's other mappings (user space's) must see what the CPU wrote through ours. */
-static void unmap_written(struct zcdma_mem *mem, size_t at, void *addr)
-{
-	flush_dcache_page(mem->pages[(mem->offset + at) >> PAGE_SHIFT]);
-	kunmap_local(addr);
+	spin_lock_irq(&session->lock);
+	ret = !buffer->users;
+	spin_unlock_irq(&session->lock);
+	return ret;
 }
 
 /**
- * zcdma_mem_copy() - move bytes by CPU
- * @dst: target, not mapped for DMA.
- * @src: source.
- * @start: first byte in both.
- * @len: in bytes.
+ * zcdma_buffers_unmap() - the provider goes
+ * @session: failed, swept, and nothing of it is at the engine.
+ *
+ * May sleep. A SUBMIT that had found a buffer before the session failed may still
+ * be synchronizing it; it does not wait for anybody meanwhile.
  */
-void zcdma_mem_copy(struct zcdma_mem *dst, struct zcdma_mem *src, size_t start, size_t len)
+void zcdma_buffers_unmap(struct zcdma_session *session)
 {
-	while (len) {
-		size_t part = min3(len, room_in_page(dst, start), room_in_page(src, start));
-		void *from = map_byte(src, start);
-		void *to = map_byte(dst, start);
+	struct zcdma_buffer *buffer;
+	unsigned int i;
 
-		memcpy(to, from, part);
-		unmap_written(dst, start, to);
-		kunmap_local(from);
-		start += part;
-		len -= part;
-		cond_resched();
+	mutex_lock(&session->reaping);
+	for (i = 0; i < session->nr_buffers; i++) {
+		buffer = session->buffers[i];
+		if (!buffer)
+			continue;
+		wait_event(session->wq, unused(session, buffer));
+		unmap(session, buffer);
 	}
+	mutex_unlock(&session->reaping);
 }
 
 /**
- * zcdma_mem_fill() - fill bytes by CPU
- * @dst: target, not mapped for DMA.
- * @byte: with what.
- * @start: first byte.
- * @len: in bytes.
+ * zcdma_buffers_release() - the session is over
+ * @session: closed, and no request of it is left. Nobody else looks at it.
+ *
+ * May sleep.
  */
-void zcdma_mem_fill(struct zcdma_mem *dst, u8 byte, size_t start, size_t len)
+void zcdma_buffers_release(struct zcdma_session *session)
 {
-	while (len) {
-		size_t part = min(len, room_in_page(dst, start));
-		void *to = map_byte(dst, start);
+	struct zcdma_buffer *buffer;
+	unsigned int i;
 
-		memset(to, byte, part);
-		unmap_written(dst, start, to);
-		start += part;
-		len -= part;
-		cond_resched();
+	for (i = 0; i < session->nr_buffers; i++) {
+		buffer = session->buffers[i];
+		if (!buffer)
+			continue;
+		unmap(session, buffer);
+		release(buffer);
 	}
+	kfree(session->buffers);
+	session->buffers = NULL;
+	session->nr_buffers = 0;
 }

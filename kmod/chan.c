@@ -43,7 +43,7 @@ static void chan_destroy(struct kref *ref)
 {
 	struct zcdma_chan *chan = container_of(ref, struct zcdma_chan, ref);
 
-	put_device(chan->provider);
+	zcdma_device_put(chan->device);
 	put_device(chan->dev);
 	call_rcu(&chan->rcu, chan_free);
 }
@@ -121,7 +121,10 @@ static struct zcdma_chan *chan_create(struct dma_chan *dma)
 
 	if (!chan)
 		return NULL;
-	if (zcdma_window_init(chan)) {
+	chan->device = zcdma_device_get(dma->device->dev);
+	if (!chan->device || zcdma_window_init(chan)) {
+		if (chan->device)
+			zcdma_device_put(chan->device);
 		kfree(chan);
 		return NULL;
 	}
@@ -130,7 +133,6 @@ static struct zcdma_chan *chan_create(struct dma_chan *dma)
 	INIT_WORK(&chan->close, close_work);
 	chan->dma = dma;
 	chan->dev = get_device(dmaengine_get_dma_device(dma));
-	chan->provider = get_device(dma->device->dev);
 	learn(chan);
 	return chan;
 }
@@ -259,7 +261,7 @@ static void count_down(struct dma_chan *dma, void *arg)
  */
 int zcdma_chan_query(struct zcdma_chan *only, struct zcdma_query_channel *query)
 {
-	struct search search = { .query = query, .left = query->index };
+	struct search search = { .query = query, .left = only ? 0 : query->index };
 	int err = 0;
 
 	mutex_lock(&zcdma_registry);
@@ -285,6 +287,8 @@ int zcdma_chan_query(struct zcdma_chan *only, struct zcdma_query_channel *query)
  */
 struct choice {
 	const struct zcdma_attach *how;
+	const struct zcdma_session *session;	/* that asks */
+	const struct dma_device *only;		/* it has a channel of this one; or NULL */
 	bool exclusive;
 	const struct dma_device *refusing[MAX_REFUSING];
 	unsigned int nr_refusing;
@@ -296,11 +300,13 @@ struct choice {
 };
 
 static bool suits(struct dma_chan *dma, const struct zcdma_facts *facts,
-		  const struct zcdma_attach *how)
+		  const struct choice *choice)
 {
-	u64 wanted = how->caps | ZCDMA_CAP_COPY;
+	u64 wanted = choice->how->caps | ZCDMA_CAP_COPY;
 
-	return zcdma_chan_is(dma, how->name) && (facts->caps & wanted) == wanted;
+	if (choice->only ? dma->device != choice->only : !zcdma_chan_is(dma, choice->how->name))
+		return false;
+	return (facts->caps & wanted) == wanted && dma->device->chancnt >= choice->how->channels;
 }
 
 static bool refuses(const struct dma_device *device, const struct choice *choice)
@@ -313,8 +319,21 @@ static bool refuses(const struct dma_device *device, const struct choice *choice
 	return false;
 }
 
+/* Is the session at it already? */
+static bool attached(const struct zcdma_chan *chan, const struct zcdma_session *session)
+{
+	const struct zcdma_lane *lane;
+
+	list_for_each_entry(lane, &chan->lanes, node)
+		if (lane->session == session)
+			return true;
+	return false;
+}
+
 static bool taken(struct dma_chan *dma, struct zcdma_chan *chan, const struct choice *choice)
 {
+	if (chan && attached(chan, choice->session))
+		return true;
 	if (!chan)
 		return dma->client_count || refuses(dma->device, choice);
 	return chan->exclusive || (choice->exclusive && chan->sessions);
@@ -340,7 +359,7 @@ static void consider(struct dma_chan *dma, void *arg)
 	int points;
 
 	zcdma_chan_facts(dma, &facts);
-	if (!suits(dma, &facts, choice->how))
+	if (!suits(dma, &facts, choice))
 		return;
 	if (!facts.allowed) {
 		choice->denied = true;
@@ -366,11 +385,14 @@ static int no_choice(const struct choice *choice)
 }
 
 /* Under zcdma_registry. */
-static struct zcdma_chan *choose(const struct zcdma_attach *how)
+static struct zcdma_chan *choose(const struct zcdma_attach *how,
+				 const struct zcdma_session *session,
+				 const struct zcdma_chan *first)
 {
-	struct choice choice = { .how = how };
+	struct choice choice = { .how = how, .session = session };
 	struct zcdma_chan *chan;
 
+	choice.only = first ? first->dma->device : NULL;
 	choice.exclusive = how->flags & ZCDMA_ATTACH_EXCLUSIVE;
 	for (;;) {
 		choice.best = NULL;
@@ -397,124 +419,175 @@ static bool bus_is_watched(const struct bus_type *bus)
 	return !bus;
 }
 
-static void enter(struct zcdma_chan *chan, struct zcdma_lane *lane, struct zcdma_attach *how)
+static void enter(struct zcdma_chan *chan, struct zcdma_lane *lane, bool exclusive)
 {
+	lane->chan = chan;
 	spin_lock_irq(&chan->lock);
 	list_add_tail(&lane->node, &chan->lanes);
 	spin_unlock_irq(&chan->lock);
 	chan->sessions++;
-	chan->exclusive = how->flags & ZCDMA_ATTACH_EXCLUSIVE;
+	chan->exclusive = exclusive;
 	kref_get(&chan->ref);
-	strscpy_pad(how->out_name, dma_chan_name(chan->dma), ZCDMA_NAME_LEN);
 }
 
-/*
- * Return: the channel, or ERR_PTR(); -EAGAIN with *bus set when that bus has to be
- * watched first, which cannot be done under zcdma_registry: the notifier takes it.
- */
-static struct zcdma_chan *try_join(struct zcdma_lane *lane, struct zcdma_attach *how,
-				   const struct bus_type **bus)
+/* The session keeps its reference on the struct. Under zcdma_registry. */
+static void leave(struct zcdma_lane *lane)
 {
-	struct zcdma_chan *chan;
+	struct zcdma_chan *chan = lane->chan;
 
-	mutex_lock(&zcdma_registry);
-	chan = choose(how);
-	if (!IS_ERR(chan)) {
-		*bus = chan->provider->bus;
-		if (bus_is_watched(*bus)) {
-			enter(chan, lane, how);
-		} else {
-			retire(chan);
-			chan = ERR_PTR(-EAGAIN);
-		}
-	}
-	mutex_unlock(&zcdma_registry);
-	return chan;
-}
-
-static int watch_bus(const struct bus_type *bus);
-
-/**
- * zcdma_chan_join() - attach a session to a channel
- * @lane: the session's place, not in use.
- * @how: what is asked for; out_name is set.
- *
- * May sleep.
- *
- * Return: the channel, with a reference, or ERR_PTR() of an error that the uapi
- * header lists for ATTACH.
- */
-struct zcdma_chan *zcdma_chan_join(struct zcdma_lane *lane, struct zcdma_attach *how)
-{
-	const struct bus_type *bus;
-	struct zcdma_chan *chan;
-	int err;
-
-	if ((how->flags & ZCDMA_ATTACH_EXCLUSIVE) && !capable(CAP_SYS_ADMIN))
-		return ERR_PTR(-EPERM);
-	while (PTR_ERR_OR_ZERO(chan = try_join(lane, how, &bus)) == -EAGAIN) {
-		err = watch_bus(bus);
-		if (err)
-			return ERR_PTR(err);
-	}
-	return chan;
-}
-
-/**
- * zcdma_chan_leave() - a session is being closed
- * @chan: its channel; the session keeps its reference on the struct.
- * @lane: its place there.
- *
- * May sleep: the last one to leave stops the engine.
- */
-void zcdma_chan_leave(struct zcdma_chan *chan, struct zcdma_lane *lane)
-{
-	mutex_lock(&zcdma_registry);
 	spin_lock_irq(&chan->lock);
 	list_del_init(&lane->turn);
 	list_del(&lane->node);
 	spin_unlock_irq(&chan->lock);
 	chan->sessions--;
 	chan->exclusive = false;
-	if (!chan->sessions && chan->state != ZCDMA_CHAN_GONE) {
-		if ((chan->caps & ZCDMA_CAP_TERMINATE) || zcdma_chan_idle(chan))
-			retire(chan);
-		else
-			close_when_idle(chan);
+	if (chan->sessions || chan->state == ZCDMA_CHAN_GONE)
+		return;
+	if ((chan->caps & ZCDMA_CAP_TERMINATE) || zcdma_chan_idle(chan))
+		retire(chan);
+	else
+		close_when_idle(chan);
+}
+
+/*
+ * One more channel for a session, of the same device as its first. Under zcdma_registry.
+ *
+ * Return: 0 or -errno; -EAGAIN with *bus set when that bus has to be watched first,
+ * which cannot be done under zcdma_registry: the notifier takes it.
+ */
+static int join_one(struct zcdma_lane *lanes, unsigned int nr, struct zcdma_attach *how,
+		    const struct bus_type **bus)
+{
+	struct zcdma_chan *first = nr ? lanes[0].chan : NULL;
+	struct zcdma_chan *chan = choose(how, lanes[nr].session, first);
+	int err = 0;
+
+	if (IS_ERR(chan))
+		return PTR_ERR(chan);
+	*bus = chan->device->provider->bus;
+	if (!bus_is_watched(*bus))
+		err = -EAGAIN;
+	else if (first && chan->dev != first->dev)
+		err = -ENODEV;		/* its memory would have to be mapped twice */
+	if (!err)
+		enter(chan, &lanes[nr], how->flags & ZCDMA_ATTACH_EXCLUSIVE);
+	else if (!chan->sessions)
+		retire(chan);
+	return err;
+}
+
+/* All of them or none. */
+static int try_join(struct zcdma_lane *lanes, struct zcdma_attach *how,
+		    const struct bus_type **bus)
+{
+	unsigned int nr, wanted = how->channels ?: 1;
+	int err = 0;
+
+	mutex_lock(&zcdma_registry);
+	for (nr = 0; nr < wanted && !err; nr++)
+		err = join_one(lanes, nr, how, bus);
+	if (err) {
+		for (nr--; nr--; zcdma_chan_put(lanes[nr].chan))
+			leave(&lanes[nr]);
+	} else {
+		strscpy_pad(how->out_name, dma_chan_name(lanes->chan->dma), ZCDMA_NAME_LEN);
 	}
+	mutex_unlock(&zcdma_registry);
+	return err;
+}
+
+static int watch_bus(const struct bus_type *bus);
+
+/**
+ * zcdma_chan_join() - attach a session to channels of one device
+ * @lanes: the session's places, not in use, as many as @how asks for.
+ * @how: what is asked for; out_name is set.
+ *
+ * May sleep.
+ *
+ * Return: 0 with a reference on each, or an error that the uapi header lists for ATTACH.
+ */
+int zcdma_chan_join(struct zcdma_lane *lanes, struct zcdma_attach *how)
+{
+	const struct bus_type *bus;
+	int err;
+
+	if ((how->flags & ZCDMA_ATTACH_EXCLUSIVE) && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	while ((err = try_join(lanes, how, &bus)) == -EAGAIN) {
+		err = watch_bus(bus);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+/**
+ * zcdma_chan_leave() - a session is being closed
+ * @lanes: its places; it keeps its references on the structs of the channels.
+ * @nr: how many.
+ *
+ * May sleep: the last one to leave a channel stops the engine.
+ */
+void zcdma_chan_leave(struct zcdma_lane *lanes, unsigned int nr)
+{
+	mutex_lock(&zcdma_registry);
+	while (nr--)
+		leave(&lanes[nr]);
 	mutex_unlock(&zcdma_registry);
 }
 
 /* ---- losing one ---- */
 
-/*
- * The sessions first: what they have must fail and not run again. Requests of
- * sessions that were closed before are cleaned up by their janitors.
- */
-static void lose(struct zcdma_chan *chan)
+static void fail_sessions(struct zcdma_chan *chan)
 {
 	struct zcdma_lane *lane;
 
 	list_for_each_entry(lane, &chan->lanes, node)
 		zcdma_queue_fail(lane->session, -ENODEV);
-	kref_get(&chan->ref);
-	retire(chan);
-	list_for_each_entry(lane, &chan->lanes, node)
+}
+
+static void release_memory(struct zcdma_chan *chan)
+{
+	struct zcdma_lane *lane;
+
+	list_for_each_entry(lane, &chan->lanes, node) {
 		zcdma_session_sweep(lane->session);
-	wait_event(chan->idle, !atomic_read(&chan->mapped));
-	zcdma_chan_put(chan);
+		zcdma_buffers_unmap(lane->session);
+	}
+}
+
+/*
+ * All channels of a device. The sessions first: what they have must fail and not run
+ * again. Then all the channels, since a session may have pieces at several, then the
+ * memory. That of sessions that were closed before is released by their janitors.
+ */
+static void lose(struct device *provider)
+{
+	struct zcdma_chan *chan, *tmp;
+	LIST_HEAD(lost);
+
+	list_for_each_entry_safe(chan, tmp, &leased, node) {
+		if (chan->device->provider != provider)
+			continue;
+		fail_sessions(chan);
+		kref_get(&chan->ref);
+		retire(chan);
+		list_add(&chan->node, &lost);
+	}
+	list_for_each_entry(chan, &lost, node)
+		release_memory(chan);
+	zcdma_device_drain(provider);
+	list_for_each_entry_safe(chan, tmp, &lost, node)
+		zcdma_chan_put(chan);
 }
 
 static int unbinding(struct notifier_block *nb, unsigned long action, void *data)
 {
-	struct zcdma_chan *chan, *tmp;
-
 	if (action != BUS_NOTIFY_UNBIND_DRIVER)
 		return NOTIFY_DONE;
 	mutex_lock(&zcdma_registry);
-	list_for_each_entry_safe(chan, tmp, &leased, node)
-		if (chan->provider == data)
-			lose(chan);
+	lose(data);
 	mutex_unlock(&zcdma_registry);
 	return NOTIFY_OK;
 }

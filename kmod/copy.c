@@ -24,72 +24,95 @@
 
 static struct kmem_cache *request_cache;
 
+/* What the CPU moves between two looks at the scheduler, and at most in a callback. */
+#define CPU_CHUNK	SZ_64K
+#define CPU_QUICK	SZ_1K
+
 static bool wraps(u64 start, u64 len)
 {
 	return start + len < start;
 }
 
-static int check_copy(const struct zcdma_op *op)
+static bool overlap(u64 a, u64 b, u64 len)
 {
-	u64 src = untagged_addr(op->src);
-	u64 dst = untagged_addr(op->dst);
-
-	if (wraps(op->src, op->len))
-		return -EINVAL;
-	if (src < dst + op->len && dst < src + op->len)
-		return -EINVAL;
-	return 0;
+	return a < b + len && b < a + len;
 }
 
-/**
- * zcdma_op_check() - what can be said of an op without looking at memory
- * @op: as the user wrote it.
- *
- * Return: 0, -EINVAL or -EMSGSIZE.
- */
-int zcdma_op_check(const struct zcdma_op *op)
+/* What can be said of an op without looking at memory. */
+static int check(const struct zcdma_op *op)
 {
-	int err = -EINVAL;
-
-	if (op->flags || op->src_buffer || op->dst_buffer || op->__reserved1 ||
-	    op->__reserved2 || memchr_inv(op->__reserved0, 0, sizeof(op->__reserved0)))
+	if (op->flags & ~ZCDMA_OP_FLAG_BARRIER || op->__reserved1 || op->__reserved2 ||
+	    op->__reserved0[0] | op->__reserved0[1] | op->__reserved0[2])
 		return -EINVAL;
 	if (op->deadline_ms > ZCDMA_MAX_DEADLINE_MS || !op->len || wraps(op->dst, op->len))
 		return -EINVAL;
-	if (op->opcode == ZCDMA_OP_COPY)
-		err = check_copy(op);
-	else if (op->opcode == ZCDMA_OP_FILL)
-		err = op->src > U8_MAX ? -EINVAL : 0;
-	if (!err && op->len > ZCDMA_MAX_LEN)
-		err = -EMSGSIZE;
-	return err;
+	if (op->opcode == ZCDMA_OP_COPY) {
+		if (wraps(op->src, op->len))
+			return -EINVAL;
+		if (!op->src_buffer && !op->dst_buffer &&
+		    overlap(untagged_addr(op->src), untagged_addr(op->dst), op->len))
+			return -EINVAL;
+	} else if (op->opcode != ZCDMA_OP_FILL || op->src > U8_MAX || op->src_buffer) {
+		return -EINVAL;
+	}
+	return op->len > ZCDMA_MAX_LEN ? -EMSGSIZE : 0;
+}
+
+static u64 src_addr(const struct zcdma_request *req)
+{
+	u64 addr = req->src_buffer ? req->src_buffer->addr + req->op.src : req->op.src;
+
+	return untagged_addr(addr);
+}
+
+static u64 dst_addr(const struct zcdma_request *req)
+{
+	u64 addr = req->dst_buffer ? req->dst_buffer->addr + req->op.dst : req->op.dst;
+
+	return untagged_addr(addr);
 }
 
 /* Does the engine fill by itself? Otherwise it copies from a page of the pattern. */
 static bool fills(const struct zcdma_request *req)
 {
-	return req->opcode == ZCDMA_OP_FILL && (req->session->chan->caps & ZCDMA_CAP_FILL);
+	return req->op.opcode == ZCDMA_OP_FILL && (req->session->chan->caps & ZCDMA_CAP_FILL);
 }
 
-static void split(struct zcdma_request *req, const struct zcdma_op *op)
+/* A page of the pattern is mapped whole and used again and again. */
+static bool from_pattern(const struct zcdma_request *req)
+{
+	return req->op.opcode == ZCDMA_OP_FILL && req->own && req->src.nr_pages;
+}
+
+static void split(struct zcdma_request *req)
 {
 	const struct zcdma_chan *chan = req->session->chan;
 	size_t align = fills(req) ? chan->fill_align : chan->copy_align;
 	size_t edge = max_t(size_t, align, chan->line);
+	u64 dst = dst_addr(req);
 
-	if (op->opcode == ZCDMA_OP_COPY && ((op->src ^ op->dst) & (align - 1)))
+	if (req->op.opcode == ZCDMA_OP_COPY && ((src_addr(req) ^ dst) & (align - 1)))
 		return;
-	req->head = min_t(size_t, op->len, -op->dst & (edge - 1));
-	req->body = round_down(op->len - req->head, edge);
+	req->head = min_t(size_t, req->op.len, -dst & (edge - 1));
+	req->body = round_down(req->op.len - req->head, edge);
 }
 
-static int charge(struct zcdma_request *req, const struct zcdma_op *op)
+/* ---- memory of the op itself: pinned, charged and mapped for it alone ---- */
+
+static bool has_src(const struct zcdma_op *op)
 {
-	unsigned long pages = zcdma_mem_span(op->dst, op->len);
+	return op->opcode == ZCDMA_OP_COPY && !op->src_buffer;
+}
+
+static int charge(struct zcdma_request *req)
+{
+	unsigned long pages = 0;
 	int err;
 
-	if (op->opcode == ZCDMA_OP_COPY)
-		pages += zcdma_mem_span(op->src, op->len);
+	if (!req->op.dst_buffer)
+		pages += zcdma_mem_span(req->op.dst, req->op.len);
+	if (has_src(&req->op))
+		pages += zcdma_mem_span(req->op.src, req->op.len);
 	req->cred = get_current_cred();
 	err = zcdma_charge(req->cred, pages);
 	if (!err)
@@ -97,220 +120,329 @@ static int charge(struct zcdma_request *req, const struct zcdma_op *op)
 	return err;
 }
 
-static int pin(struct zcdma_request *req, const struct zcdma_op *op)
+static int pin(struct zcdma_request *req)
 {
-	int err = zcdma_mem_pin(&req->dst, op->dst, op->len, DMA_FROM_DEVICE);
+	const struct zcdma_op *op = &req->op;
+	int err = 0;
 
-	if (err)
-		return err;
-	if (op->opcode == ZCDMA_OP_COPY)
-		return zcdma_mem_pin(&req->src, op->src, op->len, DMA_TO_DEVICE);
-	return req->body && !fills(req) ? zcdma_mem_pattern(&req->src, req->byte) : 0;
-}
-
-/* A page of the pattern is mapped whole and used again and again. */
-static bool from_pattern(const struct zcdma_request *req)
-{
-	return req->opcode == ZCDMA_OP_FILL && req->src.nr_pages;
-}
-
-static int map(struct zcdma_request *req)
-{
-	struct zcdma_chan *chan = req->session->chan;
-	int err;
-
-	if (!req->body)
-		return 0;
-	err = zcdma_mem_map(&req->dst, chan, req->head, req->body);
-	if (err)
-		return err;
-	if (from_pattern(req))
-		err = zcdma_mem_map(&req->src, chan, 0, PAGE_SIZE);
-	else if (req->src.nr_pages)
-		err = zcdma_mem_map(&req->src, chan, req->head, req->body);
-	if (err) {
-		zcdma_mem_unmap(&req->dst, chan);
-		return err;
-	}
-	req->mapped = true;
-	zcdma_request_rewind(req, 0);
-	return 0;
-}
-
-static void unmap(struct zcdma_request *req)
-{
-	struct zcdma_chan *chan = req->session->chan;
-
-	if (!req->mapped)
-		return;
-	if (req->src.sgt.sgl)
-		zcdma_mem_unmap(&req->src, chan);
-	zcdma_mem_unmap(&req->dst, chan);
-	req->mapped = false;
-}
-
-static int map_for_device(struct zcdma_request *req)
-{
-	struct zcdma_chan *chan = req->session->chan;
-	int err;
-
-	atomic_inc(&chan->mapped);
-	/*
-	 * Pairs with zcdma_queue_fail() before lose() looks at "mapped": either we
-	 * see the error here, or the unbind sees us and waits.
-	 */
-	smp_mb__after_atomic();
-	err = READ_ONCE(req->session->err);
-	if (!err)
-		err = map(req);
-	if (!req->mapped && atomic_dec_and_test(&chan->mapped))
-		wake_up(&chan->idle);
+	if (!op->dst_buffer)
+		err = zcdma_mem_pin(&req->dst, op->dst, op->len, DMA_FROM_DEVICE, 0);
+	if (!err && has_src(op))
+		err = zcdma_mem_pin(&req->src, op->src, op->len, DMA_TO_DEVICE, 0);
 	return err;
-}
-
-static void give_back_to_cpu(struct zcdma_request *req)
-{
-	struct zcdma_chan *chan = req->session->chan;
-
-	if (!req->mapped)
-		return;
-	unmap(req);
-	if (atomic_dec_and_test(&chan->mapped))
-		wake_up(&chan->idle);
 }
 
 static void release_memory(struct zcdma_request *req)
 {
+	if (!req->own)
+		return;
 	zcdma_mem_release(&req->src, false);
 	zcdma_mem_release(&req->dst, true);
-	if (req->charged)
-		zcdma_uncharge(req->cred, req->charged);
-	req->charged = 0;
+	if (!req->cred)
+		return;
+	zcdma_uncharge(req->cred, req->charged);
 	put_cred(req->cred);
+	req->charged = 0;
 	req->cred = NULL;
 }
 
-static void move_by_cpu(struct zcdma_request *req, size_t start, size_t len)
+static int map_memory(struct zcdma_request *req)
 {
-	if (!len)
-		return;
-	if (req->opcode == ZCDMA_OP_FILL)
-		zcdma_mem_fill(&req->dst, req->byte, start, len);
-	else
-		zcdma_mem_copy(&req->dst, &req->src, start, len);
-	req->flags |= ZCDMA_DONE_CPU;
-}
+	struct zcdma_chan *chan = req->session->chan;
+	int err;
 
-/**
- * zcdma_request_clean() - all that is left to do once the engine is through
- * @req: finished, no piece at the engine, not seen by anybody else.
- *
- * Unmaps, lets the CPU move the edges, unpins and discharges. May sleep.
- */
-void zcdma_request_clean(struct zcdma_request *req)
-{
-	size_t tail = req->head + req->body;
-
-	if (req->clean)
-		return;
-	give_back_to_cpu(req);
-	if (!req->res) {
-		move_by_cpu(req, 0, req->head);
-		move_by_cpu(req, tail, req->len - tail);
+	if (req->dst.nr_pages) {
+		err = zcdma_mem_map(&req->dst, chan, req->head, req->body);
+		if (err)
+			return err;
+		zcdma_mem_to_device(&req->dst, chan);
 	}
-	release_memory(req);
-	req->clean = true;
+	if (!req->src.nr_pages)
+		return 0;
+	err = zcdma_mem_map(&req->src, chan, from_pattern(req) ? 0 : req->head,
+			    from_pattern(req) ? PAGE_SIZE : req->body);
+	if (!err)
+		zcdma_mem_to_device(&req->src, chan);
+	else if (req->dst.nr_pages)
+		zcdma_mem_unmap(&req->dst, chan);
+	return err;
 }
 
-void zcdma_request_free(struct zcdma_request *req)
+static void unmap_memory(struct zcdma_request *req)
 {
-	zcdma_session_put(req->session);
-	kmem_cache_free(request_cache, req);
+	struct zcdma_chan *chan = req->session->chan;
+
+	if (!req->mapped)
+		return;
+	if (req->src.nr_pages)
+		zcdma_mem_unmap(&req->src, chan);
+	if (req->dst.nr_pages) {
+		zcdma_mem_to_cpu(&req->dst, chan);
+		zcdma_mem_unmap(&req->dst, chan);
+	}
+	req->mapped = false;
+	zcdma_device_unmapped(chan->device);
+}
+
+static int map_for_device(struct zcdma_request *req)
+{
+	int err = zcdma_device_mapping(req->session);
+
+	if (err)
+		return err;
+	err = map_memory(req);
+	req->mapped = !err;
+	if (err)
+		zcdma_device_unmapped(req->session->chan->device);
+	return err;
 }
 
 /* A mapping that fails while others are in flight may work when they are gone. */
 static int map_error(struct zcdma_session *session, int err)
 {
+	bool idle;
+
 	if (err != -ENOMEM && err != -EIO)
 		return err;
-	return READ_ONCE(session->outstanding) > 1 ? -EAGAIN : -ENOMEM;
+	spin_lock_irq(&session->lock);
+	idle = zcdma_queue_idle(session);
+	spin_unlock_irq(&session->lock);
+	return idle ? -ENOMEM : -EAGAIN;
 }
 
-static int fill_in(struct zcdma_request *req, const struct zcdma_op *op, u64 now)
-{
-	u32 deadline_ms = op->deadline_ms ?: req->session->deadline_ms;
-	int err;
+/* ---- registered memory ---- */
 
-	req->user_data = op->user_data;
-	req->opcode = op->opcode;
-	req->byte = op->src;
-	req->len = op->len;
+static void sync_buffers(struct zcdma_request *req)
+{
+	struct zcdma_chan *chan = req->session->chan;
+
+	if (req->dst_buffer && req->dst_buffer->mem.sync)
+		zcdma_part_to_device(chan, req->dst_at, req->body, DMA_FROM_DEVICE);
+	if (req->src_buffer && req->src_buffer->mem.sync)
+		zcdma_part_to_device(chan, req->src_at, req->body, DMA_TO_DEVICE);
+}
+
+static void put_buffers(struct zcdma_request *req)
+{
+	if (req->dst_buffer)
+		zcdma_buffer_put(req->session, req->dst_buffer);
+	if (req->src_buffer)
+		zcdma_buffer_put(req->session, req->src_buffer);
+}
+
+/* ---- a request's life ---- */
+
+struct zcdma_request *zcdma_request_alloc(gfp_t gfp)
+{
+	return kmem_cache_alloc(request_cache, gfp | __GFP_ACCOUNT);
+}
+
+/* Its memory has been released, or it never had any. */
+void zcdma_request_free(struct zcdma_request *req)
+{
+	kmem_cache_free(request_cache, req);
+}
+
+/* As new, but for the list that it is on, and the op. */
+void zcdma_request_reset(struct zcdma_request *req, struct zcdma_session *session)
+{
+	req->session = session;
+	req->taker = NULL;
+	req->uring = NULL;
+	req->pending = 0;
+	req->mapped = false;
+	req->own = false;
+	req->quick = false;
+	req->clean = false;
+	req->finished = false;
+	req->res = 0;
+	req->flags = 0;
+	req->head = 0;
+	req->body = 0;
+	req->next = 0;
 	req->failed_at = SIZE_MAX;
-	req->deadline = now + deadline_ms * (u64)NSEC_PER_MSEC;
-	split(req, op);
-	err = charge(req, op);
-	if (err)
-		return err;
-	err = pin(req, op);
-	if (err)
-		return err;
-	err = map_for_device(req);
-	return err ? map_error(req->session, err) : 0;
+	req->src_buffer = NULL;
+	req->dst_buffer = NULL;
+}
+
+/* It has memory of its own, or will have: none yet. */
+static void own_memory(struct zcdma_request *req)
+{
+	if (req->own)
+		return;
+	req->own = true;
+	req->cred = NULL;
+	req->charged = 0;
+	zcdma_mem_reset(&req->src);
+	zcdma_mem_reset(&req->dst);
 }
 
 /**
- * zcdma_request_create() - a request, its memory pinned, charged and mapped
- * @session: attached.
- * @op: checked by zcdma_op_check().
+ * zcdma_request_pin() - check the op; pin and charge its memory, unless registered
+ * @req: reset, with its op. To be cleaned up even if this fails.
  * @now: ktime_get_ns() of the submit.
  *
  * May sleep, for as long as page faults take.
  *
- * Return: the request, or ERR_PTR() of -EFAULT, -ENOMEM, -EAGAIN, -EINTR, -ENODEV.
+ * Return: 0, -EINVAL, -EMSGSIZE, -EFAULT, -ENOMEM, -EINTR.
  */
-struct zcdma_request *zcdma_request_create(struct zcdma_session *session,
-					   const struct zcdma_op *op, u64 now)
+int zcdma_request_pin(struct zcdma_request *req, u64 now)
 {
-	struct zcdma_request *req = kmem_cache_zalloc(request_cache, GFP_KERNEL_ACCOUNT);
+	u32 deadline_ms = req->op.deadline_ms ?: req->session->deadline_ms;
+	int err = check(&req->op);
+
+	if (err)
+		return err;
+	req->deadline = now + deadline_ms * (u64)NSEC_PER_MSEC;
+	if (req->op.dst_buffer && !has_src(&req->op))
+		return 0;
+	own_memory(req);
+	err = charge(req);
+	return err ?: pin(req);
+}
+
+/**
+ * zcdma_request_find_buffers() - the registered memory that the op names
+ * @req: checked; under session->lock.
+ *
+ * Return: 0, -EINVAL, -EFAULT; see zcdma_buffer_get().
+ */
+int zcdma_request_find_buffers(struct zcdma_request *req)
+{
+	struct zcdma_session *session = req->session;
+	const struct zcdma_op *op = &req->op;
+	struct zcdma_buffer *buffer;
+
+	if (op->dst_buffer) {
+		buffer = zcdma_buffer_get(session, op->dst_buffer, op->dst, op->len, true);
+		if (IS_ERR(buffer))
+			return PTR_ERR(buffer);
+		req->dst_buffer = buffer;
+	}
+	if (op->src_buffer) {
+		buffer = zcdma_buffer_get(session, op->src_buffer, op->src, op->len, false);
+		if (IS_ERR(buffer))
+			return PTR_ERR(buffer);
+		req->src_buffer = buffer;
+	}
+	/* By the addresses of the registration. Unregistered memory alone was checked before. */
+	if ((req->src_buffer || (req->dst_buffer && op->opcode == ZCDMA_OP_COPY)) &&
+	    overlap(src_addr(req), dst_addr(req), op->len))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * zcdma_request_map() - give the memory to the engine's device
+ * @req: pinned, its buffers found. To be cleaned up even if this fails.
+ *
+ * Touches no user memory. May sleep, but not for an op whose memory is registered,
+ * unless it is a fill and the engine does none: that takes a page.
+ *
+ * Return: 0, -ENOMEM, -EAGAIN, or why the session takes no more.
+ */
+int zcdma_request_map(struct zcdma_request *req)
+{
 	int err;
 
-	if (!req)
-		return ERR_PTR(-ENOMEM);
-	zcdma_session_get(session);
-	req->session = session;
-	err = fill_in(req, op, now);
-	if (!err)
-		return req;
-	release_memory(req);
-	zcdma_request_free(req);
-	return ERR_PTR(err);
-}
-
-static dma_addr_t cursor_addr(const struct zcdma_cursor *at)
-{
-	return sg_dma_address(at->sg) + at->offset;
-}
-
-static size_t cursor_left(const struct zcdma_cursor *at)
-{
-	return sg_dma_len(at->sg) - at->offset;
-}
-
-static void cursor_advance(struct zcdma_cursor *at, size_t len)
-{
-	while (len && len >= cursor_left(at)) {
-		len -= cursor_left(at);
-		at->sg = sg_next(at->sg);
-		at->offset = 0;
+	split(req);
+	if (req->op.opcode == ZCDMA_OP_FILL && req->body && !fills(req)) {
+		own_memory(req);
+		err = zcdma_mem_pattern(&req->src, req->op.src);
+		if (err)
+			return err;
 	}
-	at->offset += len;
+	req->quick = !req->own && req->op.len <= ZCDMA_QUICK &&
+		     req->op.len - req->body <= CPU_QUICK;
+	if (!req->body)
+		return 0;
+	if (req->own) {
+		err = map_for_device(req);
+		if (err)
+			return map_error(req->session, err);
+	}
+	zcdma_request_rewind(req, 0);
+	req->dst_start = req->dst_at;
+	sync_buffers(req);
+	return 0;
+}
+
+static void cpu_part(struct zcdma_request *req, size_t start, size_t len)
+{
+	struct zcdma_buffer *to = req->dst_buffer, *from = req->src_buffer;
+	struct zcdma_mem *dst = to ? &to->mem : &req->dst;
+	size_t at = start + (to ? req->op.dst : 0);
+
+	if (req->op.opcode == ZCDMA_OP_FILL)
+		zcdma_mem_fill(dst, req->op.src, at, len);
+	else
+		zcdma_mem_copy(dst, at, from ? &from->mem : &req->src,
+			       start + (from ? req->op.src : 0), len);
+}
+
+static void move_by_cpu(struct zcdma_request *req, size_t start, size_t len)
+{
+	size_t part;
+
+	for (; len; start += part, len -= part) {
+		part = min_t(size_t, len, CPU_CHUNK);
+		cpu_part(req, start, part);
+		req->flags |= ZCDMA_DONE_CPU;
+		if (!req->quick)
+			cond_resched();
+	}
+}
+
+/* The engine is through: what it wrote is to be seen, and the CPU does its part. */
+static void conclude(struct zcdma_request *req)
+{
+	struct zcdma_buffer *to = req->dst_buffer;
+	size_t tail = req->head + req->body;
+
+	unmap_memory(req);
+	if (to && req->body && to->mem.sync)
+		zcdma_part_to_cpu(req->session->chan, req->dst_start, req->body);
+	if (req->body != req->op.len && !req->res) {
+		move_by_cpu(req, 0, req->head);
+		move_by_cpu(req, tail, req->op.len - tail);
+	}
+}
+
+/**
+ * zcdma_request_clean() - all that is left to do once the engine is through
+ * @req: no piece at the engine, not seen by anybody else.
+ *
+ * Synchronizes and unmaps, lets the CPU move the edges, unpins and discharges. May sleep.
+ */
+void zcdma_request_clean(struct zcdma_request *req)
+{
+	struct zcdma_session *session = req->session;
+
+	if (req->clean)
+		return;
+	conclude(req);
+	release_memory(req);
+	spin_lock_irq(&session->lock);
+	put_buffers(req);
+	if (req->finished)
+		session->dirty--;
+	req->clean = true;
+	spin_unlock_irq(&session->lock);
+}
+
+/* The same for one that is @quick: in any context, under session->lock, not @finished yet. */
+void zcdma_request_clean_quick(struct zcdma_request *req)
+{
+	conclude(req);
+	put_buffers(req);
+	req->clean = true;
 }
 
 static void cursor_seek(struct zcdma_cursor *at, const struct zcdma_mem *mem, size_t offset)
 {
 	at->sg = mem->sgt.sgl;
 	at->offset = 0;
-	cursor_advance(at, offset);
+	zcdma_cursor_advance(at, offset);
 }
 
 /**
@@ -320,9 +452,16 @@ static void cursor_seek(struct zcdma_cursor *at, const struct zcdma_mem *mem, si
  */
 void zcdma_request_rewind(struct zcdma_request *req, size_t offset)
 {
+	size_t at = req->head + offset;
+
 	req->next = offset;
-	cursor_seek(&req->dst_at, &req->dst, offset);
-	if (req->src.sgt.sgl)
+	if (req->dst_buffer)
+		req->dst_at = zcdma_buffer_seek(req->dst_buffer, req->op.dst + at);
+	else
+		cursor_seek(&req->dst_at, &req->dst, offset);
+	if (req->src_buffer)
+		req->src_at = zcdma_buffer_seek(req->src_buffer, req->op.src + at);
+	else if (!fills(req))
 		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
 }
 
@@ -334,21 +473,29 @@ void zcdma_request_rewind(struct zcdma_request *req, size_t offset)
 void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 {
 	const struct zcdma_chan *chan = slot->chan;
-	size_t len = min3(req->body - req->next, cursor_left(&req->dst_at),
-			  READ_ONCE(chan->max_piece));
+	size_t len;
+
+	/* They stand at the end of a segment where the last piece ended. */
+	zcdma_cursor_advance(&req->dst_at, 0);
+	if (!fills(req))
+		zcdma_cursor_advance(&req->src_at, 0);
+	len = min3(req->body - req->next, zcdma_cursor_left(&req->dst_at),
+		   READ_ONCE(chan->max_piece));
+	if (req->session->nr_lanes > 1)
+		len = min_t(size_t, len, ZCDMA_STRIPE);
 
 	slot->req = req;
 	slot->offset = req->next;
-	slot->dst = cursor_addr(&req->dst_at);
+	slot->dst = zcdma_cursor_addr(&req->dst_at);
 	len = zcdma_within(chan->boundary, slot->dst, len);
 	if (!fills(req)) {
-		slot->src = cursor_addr(&req->src_at);
-		len = min(len, cursor_left(&req->src_at));
+		slot->src = zcdma_cursor_addr(&req->src_at);
+		len = min(len, zcdma_cursor_left(&req->src_at));
 		len = zcdma_within(chan->boundary, slot->src, len);
-		if (!from_pattern(req))
-			cursor_advance(&req->src_at, len);
+		if (req->op.opcode == ZCDMA_OP_COPY)
+			req->src_at.offset += len;
 	}
-	cursor_advance(&req->dst_at, len);
+	req->dst_at.offset += len;
 	slot->len = len;
 	req->next += len;
 	req->pending++;
@@ -358,7 +505,7 @@ void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 u64 zcdma_request_done(const struct zcdma_request *req)
 {
 	if (!req->res)
-		return req->len;
+		return req->op.len;
 	return req->head ? 0 : min(req->failed_at, req->next);
 }
 
@@ -377,14 +524,15 @@ struct dma_async_tx_descriptor *zcdma_slot_prep(struct zcdma_slot *slot)
 	struct dma_chan *dma = slot->chan->dma;
 
 	if (fills(slot->req))
-		return dmaengine_prep_dma_memset(dma, slot->dst, slot->req->byte, slot->len,
+		return dmaengine_prep_dma_memset(dma, slot->dst, slot->req->op.src, slot->len,
 						 flags);
 	return dmaengine_prep_dma_memcpy(dma, slot->dst, slot->src, slot->len, flags);
 }
 
 int zcdma_request_init(void)
 {
-	request_cache = KMEM_CACHE(zcdma_request, SLAB_ACCOUNT);
+	/* Ops are copied from user memory to where they belong. */
+	request_cache = KMEM_CACHE_USERCOPY(zcdma_request, SLAB_ACCOUNT, op);
 	return request_cache ? 0 : -ENOMEM;
 }
 

@@ -15,6 +15,8 @@ union zcdma_arg {
 	struct zcdma_get_info info;
 	struct zcdma_query_channel query;
 	struct zcdma_attach attach;
+	struct zcdma_register_buffer reg;
+	struct zcdma_unregister_buffer unreg;
 	struct zcdma_submit submit;
 	struct zcdma_cancel cancel;
 };
@@ -27,19 +29,30 @@ static int get_info(struct zcdma_session *session, union zcdma_arg *arg)
 
 static int query_channel(struct zcdma_session *session, union zcdma_arg *arg)
 {
+	struct zcdma_query_channel *query = &arg->query;
 	struct zcdma_chan *only = NULL;
 
-	if (arg->query.flags & ZCDMA_QUERY_ATTACHED) {
-		only = zcdma_session_chan(session);
-		if (!only)
+	if (query->flags & ZCDMA_QUERY_ATTACHED) {
+		if (!zcdma_session_chan(session) || query->index >= session->nr_lanes)
 			return -ENOENT;
+		only = session->lanes[array_index_nospec(query->index, session->nr_lanes)].chan;
 	}
-	return zcdma_chan_query(only, &arg->query);
+	return zcdma_chan_query(only, query);
 }
 
 static int attach(struct zcdma_session *session, union zcdma_arg *arg)
 {
 	return zcdma_session_attach(session, &arg->attach);
+}
+
+static int register_buffer(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_buffer_register(session, &arg->reg);
+}
+
+static int unregister_buffer(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_buffer_unregister(session, &arg->unreg);
 }
 
 static int submit(struct zcdma_session *session, union zcdma_arg *arg)
@@ -90,6 +103,17 @@ static const struct zcdma_ioctl ioctls[] = {
 		.flags = ZCDMA_ATTACH_EXCLUSIVE,
 		.fn = attach,
 	},
+	[_IOC_NR(ZCDMA_IOC_REGISTER_BUFFER)] = {
+		.cmd = ZCDMA_IOC_REGISTER_BUFFER,
+		.min_size = offsetofend(struct zcdma_register_buffer, len),
+		.flags = ZCDMA_BUFFER_READ_ONLY,
+		.fn = register_buffer,
+	},
+	[_IOC_NR(ZCDMA_IOC_UNREGISTER_BUFFER)] = {
+		.cmd = ZCDMA_IOC_UNREGISTER_BUFFER,
+		.min_size = offsetofend(struct zcdma_unregister_buffer, buffer),
+		.fn = unregister_buffer,
+	},
 	[_IOC_NR(ZCDMA_IOC_SUBMIT)] = {
 		.cmd = ZCDMA_IOC_SUBMIT,
 		.min_size = offsetofend(struct zcdma_submit, completions),
@@ -110,6 +134,8 @@ static_assert(sizeof(struct zcdma_query_channel) == 240);
 static_assert(sizeof(struct zcdma_attach) == 152);
 static_assert(sizeof(struct zcdma_op) == 64);
 static_assert(sizeof(struct zcdma_completion) == 32);
+static_assert(sizeof(struct zcdma_register_buffer) == 24);
+static_assert(sizeof(struct zcdma_unregister_buffer) == 8);
 static_assert(sizeof(struct zcdma_submit) == 32);
 static_assert(sizeof(struct zcdma_cancel) == 16);
 
@@ -136,15 +162,37 @@ static int check_arg(const struct zcdma_ioctl *row, const union zcdma_arg *arg)
 	return flags & ~row->flags || reserved ? -EINVAL : 0;
 }
 
+/*
+ * SUBMIT with the struct that we know: what is below, without its price. It is the
+ * path of ops, and most of the large argument would be cleared and copied for nothing.
+ */
+static long submit_ioctl(struct zcdma_session *session, struct zcdma_submit __user *user)
+{
+	struct zcdma_submit what;
+	int err;
+
+	if (copy_from_user(&what, user, sizeof(what)))
+		return -EFAULT;
+	if (what.flags & ~ZCDMA_SUBMIT_WAIT)
+		return -EINVAL;
+	if (put_user(what.out_accepted, &user->out_accepted))
+		return -EFAULT;
+	err = zcdma_submit(session, &what);
+	return put_user(what.out_accepted, &user->out_accepted) ? -EFAULT : err;
+}
+
 static long zcdma_unlocked_ioctl(struct file *file, unsigned int cmd, unsigned long uptr)
 {
-	const struct zcdma_ioctl *row = find_row(cmd);
+	const struct zcdma_ioctl *row;
 	void __user *user = (void __user *)uptr;
 	unsigned int user_size = _IOC_SIZE(cmd);
 	union zcdma_arg arg;
 	unsigned int size;
 	int err;
 
+	if (cmd == ZCDMA_IOC_SUBMIT)
+		return submit_ioctl(file->private_data, user);
+	row = find_row(cmd);
 	if (!row)
 		return -ENOTTY;
 	if (user_size < row->min_size)
@@ -194,6 +242,7 @@ static const struct file_operations zcdma_fops = {
 	.release	= zcdma_release,
 	.read		= zcdma_read,
 	.poll		= zcdma_poll,
+	.uring_cmd	= zcdma_uring_cmd,
 	.unlocked_ioctl	= zcdma_unlocked_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 };

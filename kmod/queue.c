@@ -41,10 +41,12 @@ static void arm(struct zcdma_session *session, struct delayed_work *work, unsign
 
 static void arm_janitor(struct zcdma_session *session)
 {
-	if (session->sweeping && !session->closed)
+	bool at_once = session->closed || session->blocked;
+
+	if (session->sweeping && !at_once)
 		return;
 	session->sweeping = true;
-	arm(session, &session->janitor, session->closed ? 0 : SWEEP_AFTER);
+	arm(session, &session->janitor, at_once ? 0 : SWEEP_AFTER);
 }
 
 /* Make sure the watch looks at @deadline at the latest. */
@@ -67,23 +69,44 @@ static void wake_readers(struct zcdma_session *session)
 			     (session->err ? EPOLLHUP | EPOLLERR : 0));
 }
 
-/* The one completion of a request. Under session->lock. */
-static void finish(struct zcdma_request *req)
+/* To whom it may concern. Under session->lock. */
+static void announce(struct zcdma_request *req)
 {
 	struct zcdma_session *session = req->session;
 	struct zcdma_taker *taker = req->taker;
 
-	req->finished = true;
 	req->taker = NULL;
-	if (taker && taker->collect) {
+	if (req->uring) {
+		list_move_tail(&req->node, &session->rings);
+		zcdma_uring_finished(req);
+	} else if (taker && taker->collect) {
 		list_move_tail(&req->node, &taker->done);
+		taker->dirty |= !req->clean;
 	} else {
 		list_move_tail(&req->node, &session->done);
-		arm_janitor(session);
 		wake_readers(session);
 	}
 	if (taker && !--taker->left)
 		complete(&taker->all);
+}
+
+/*
+ * The one completion of a request. Under session->lock. The janitor is called where
+ * nobody else may come to clean up, and where a barrier waits: it lets it go.
+ */
+static void finish(struct zcdma_request *req)
+{
+	struct zcdma_session *session = req->session;
+	bool collected = req->uring || (req->taker && req->taker->collect);
+
+	if (req->quick && !req->pending && !req->clean)
+		zcdma_request_clean_quick(req);
+	session->dirty += !req->clean;
+	req->finished = true;
+	announce(req);
+	if ((!req->clean && !collected) || session->closed ||
+	    (session->blocked && list_empty(&session->active)))
+		arm_janitor(session);
 }
 
 /* A piece came back, or none will go out: is that all? Under session->lock. */
@@ -107,89 +130,295 @@ static void fail(struct zcdma_request *req, int err)
 	settle(req);
 }
 
-/**
- * zcdma_queue_reserve() - take a place for one request
- * @session: attached.
- *
- * Return: 0, -EAGAIN when the queue is full, or why the session takes no more.
- */
-int zcdma_queue_reserve(struct zcdma_session *session)
-{
-	unsigned long irq;
-	int err;
+/* ---- requests that are none yet, or no more ---- */
 
-	spin_lock_irqsave(&session->lock, irq);
-	err = session->err;
-	if (!err && session->outstanding >= session->depth)
-		err = -EAGAIN;
-	if (!err)
-		session->outstanding++;
-	spin_unlock_irqrestore(&session->lock, irq);
-	return err;
+/* To be used again. Under session->lock; its memory has been released. */
+static void store(struct zcdma_session *session, struct zcdma_request *req)
+{
+	list_move(&req->node, &session->spares);
+	session->nr_spares++;
 }
 
-/* Give the place back. */
-void zcdma_queue_unreserve(struct zcdma_session *session)
+/* Those beyond what a session should keep, to @surplus. Under session->lock. */
+static void thin_out(struct zcdma_session *session, struct list_head *surplus)
 {
-	unsigned long irq;
+	unsigned int keep = session->stocked ? session->depth : ZCDMA_WINDOW;
 
-	spin_lock_irqsave(&session->lock, irq);
-	session->outstanding--;
-	spin_unlock_irqrestore(&session->lock, irq);
-	/* There is room for writers, and perhaps nothing more to wait for. */
+	while (session->nr_spares > keep) {
+		list_move(session->spares.next, surplus);
+		session->nr_spares--;
+	}
+}
+
+static void free_all(struct list_head *list)
+{
+	struct zcdma_request *req, *tmp;
+
+	list_for_each_entry_safe(req, tmp, list, node)
+		zcdma_request_free(req);
+}
+
+/* There is room for writers, and perhaps nothing more to wait for. */
+static void wake_writers(struct zcdma_session *session)
+{
 	if (wq_has_sleeper(&session->wq))
 		wake_up_poll(&session->wq, EPOLLIN | EPOLLOUT | EPOLLWRNORM);
 }
 
-/**
- * zcdma_queue_add() - put a request into the queue
- * @session: its session, with a place reserved.
- * @req: from now on completes by itself.
- *
- * Return: 0, or why the session takes no more; then @req is still the caller's.
- */
-int zcdma_queue_add(struct zcdma_session *session, struct zcdma_request *req)
+/* Places have become free. Called with session->lock held, and releases it. */
+static void disposed(struct zcdma_session *session)
+	__releases(&session->lock)
 {
-	unsigned long irq;
+	LIST_HEAD(surplus);
+
+	thin_out(session, &surplus);
+	spin_unlock_irq(&session->lock);
+	free_all(&surplus);
+	wake_writers(session);
+}
+
+/**
+ * zcdma_queue_return() - give places back
+ * @session: the session.
+ * @batch: requests that are not known to it any more, each with a place; emptied.
+ *	Their memory has been released.
+ */
+void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch)
+{
+	struct zcdma_request *req, *tmp;
+
+	if (list_empty(batch))
+		return;
+	spin_lock_irq(&session->lock);
+	list_for_each_entry_safe(req, tmp, batch, node) {
+		store(session, req);
+		session->outstanding--;
+	}
+	disposed(session);
+}
+
+static int alloc_batch(struct list_head *batch, unsigned int nr)
+{
+	while (nr--) {
+		struct zcdma_request *req = zcdma_request_alloc(GFP_KERNEL);
+
+		if (!req)
+			return -ENOMEM;
+		list_add_tail(&req->node, batch);
+	}
+	return 0;
+}
+
+/**
+ * zcdma_queue_stock() - have a request ready for each place
+ * @session: attached.
+ *
+ * So that an op on registered memory allocates nothing. May sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int zcdma_queue_stock(struct zcdma_session *session)
+{
+	LIST_HEAD(batch);
+	int err = 0;
+
+	mutex_lock(&session->attaching);
+	if (!session->stocked) {
+		err = alloc_batch(&batch, session->depth);
+		if (!err) {
+			spin_lock_irq(&session->lock);
+			list_splice_init(&batch, &session->spares);
+			session->nr_spares += session->depth;
+			session->stocked = true;
+			spin_unlock_irq(&session->lock);
+		}
+	}
+	mutex_unlock(&session->attaching);
+	free_all(&batch);
+	return err;
+}
+
+/* At most @want of them, cut off the list at once. Under session->lock. */
+static unsigned int take_spares(struct zcdma_session *session, unsigned int want,
+				struct list_head *batch)
+{
+	struct list_head *last = &session->spares;
+	unsigned int nr = min(want, session->nr_spares), i;
+
+	for (i = 0; i < nr; i++)
+		last = last->next;
+	list_cut_position(batch, &session->spares, last);
+	session->nr_spares -= nr;
+	return nr;
+}
+
+/* Places, at most @want, and the spares there are for them. */
+static int take_places(struct zcdma_session *session, unsigned int want, struct list_head *batch,
+		       unsigned int *places, unsigned int *missing)
+{
+	unsigned int nr;
 	int err;
 
-	spin_lock_irqsave(&session->lock, irq);
+	spin_lock_irq(&session->lock);
 	err = session->err;
+	nr = min(want, session->depth - session->outstanding);
+	*places = nr;
+	if (!err && !nr)
+		err = -EAGAIN;
 	if (!err) {
-		if (req->taker)
-			req->taker->left++;
-		list_add_tail(&req->node, &session->queue);
-		watch_from(session, req->deadline);
+		session->outstanding += nr;
+		*missing = nr - take_spares(session, nr, batch);
 	}
-	spin_unlock_irqrestore(&session->lock, irq);
+	spin_unlock_irq(&session->lock);
 	return err;
 }
 
 /**
- * zcdma_queue_cut() - the next piece of a session
- * @session: whose turn it is.
- * @slot: receives the piece.
+ * zcdma_queue_reserve() - take places for requests
+ * @session: attached.
+ * @want: how many, 1 or more; fewer may be had.
+ * @batch: receives requests that are to be reset and filled in.
+ * @nr: how many they are.
  *
- * Return: false when the session has nothing to hand out.
+ * May sleep, but not where the session is stocked.
+ *
+ * Return: 0, -EAGAIN when the queue is full, -ENOMEM, or why the session takes no more.
  */
-bool zcdma_queue_cut(struct zcdma_session *session, struct zcdma_slot *slot)
+int zcdma_queue_reserve(struct zcdma_session *session, unsigned int want,
+			struct list_head *batch, unsigned int *nr)
+{
+	unsigned int missing;
+	LIST_HEAD(fresh);
+	int err = take_places(session, want, batch, nr, &missing);
+
+	if (err)
+		return err;
+	if (missing && alloc_batch(&fresh, missing)) {
+		free_all(&fresh);
+		spin_lock_irq(&session->lock);
+		session->outstanding -= missing;
+		spin_unlock_irq(&session->lock);
+		wake_writers(session);
+		*nr -= missing;
+		return *nr ? 0 : -ENOMEM;
+	}
+	list_splice_tail(&fresh, batch);
+	return 0;
+}
+
+/**
+ * zcdma_queue_find_buffers() - the registered memory of each of a batch
+ * @session: its session.
+ * @batch: requests. Those from the first on that cannot be done go to @rest.
+ * @rest: receives them.
+ *
+ * Return: 0, or what is wrong with the first in @rest.
+ */
+int zcdma_queue_find_buffers(struct zcdma_session *session, struct list_head *batch,
+			     struct list_head *rest)
 {
 	struct zcdma_request *req;
-	bool found = false;
+	int err;
 
-	spin_lock(&session->lock);
-	while (!found && (req = list_first_entry_or_null(&session->queue,
-							 struct zcdma_request, node))) {
-		found = req->next < req->body;
-		if (found)
-			zcdma_request_cut(req, slot);
-		if (req->next == req->body) {
-			list_move_tail(&req->node, &session->active);
-			settle(req);
+	spin_lock_irq(&session->lock);
+	err = session->err;
+	list_for_each_entry(req, batch, node) {
+		err = err ?: zcdma_request_find_buffers(req);
+		if (err) {
+			list_cut_before(rest, batch, &req->node);
+			list_swap(rest, batch);
+			break;
 		}
 	}
+	spin_unlock_irq(&session->lock);
+	return err;
+}
+
+/**
+ * zcdma_queue_add() - put requests into the queue
+ * @session: their session.
+ * @batch: emptied; they complete by themselves from now on.
+ *
+ * To be followed by zcdma_session_kick().
+ *
+ * Return: 0, or why the session takes no more; then @batch is still the caller's.
+ */
+int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch)
+{
+	struct zcdma_request *req;
+	int err;
+
+	spin_lock_irq(&session->lock);
+	err = session->err;
+	if (!err) {
+		list_for_each_entry(req, batch, node) {
+			if (req->taker)
+				req->taker->left++;
+			watch_from(session, req->deadline);
+		}
+		list_splice_tail_init(batch, &session->queue);
+	}
+	spin_unlock_irq(&session->lock);
+	return err;
+}
+
+static bool begun(const struct zcdma_request *req)
+{
+	return req->next || req->pending;
+}
+
+/* A barrier begins when all before it is there, the CPU's part of it too. */
+static bool held_back(struct zcdma_session *session, const struct zcdma_request *req)
+{
+	if (!(req->op.flags & ZCDMA_OP_FLAG_BARRIER) || begun(req))
+		return false;
+	if (list_empty(&session->active) && !session->dirty)
+		return false;
+	session->blocked = true;
+	if (list_empty(&session->active))
+		arm_janitor(session);
+	return true;
+}
+
+/* No more of it is to be handed out. Under session->lock. */
+static void handed_out(struct zcdma_request *req)
+{
+	list_move_tail(&req->node, &req->session->active);
+	settle(req);
+}
+
+/**
+ * zcdma_queue_cut() - the next pieces of a session
+ * @session: whose turn it is.
+ * @chan: the channel that will move them; under its lock.
+ * @max: how many, at most.
+ * @slots: receives the slots, which are in flight now.
+ *
+ * Return: how many; 0 when the session has nothing to hand out.
+ */
+unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
+			     unsigned int max, struct zcdma_slot **slots)
+{
+	struct zcdma_request *req;
+	unsigned int nr = 0;
+
+	spin_lock(&session->lock);
+	while (nr < max && chan->free &&
+	       (req = list_first_entry_or_null(&session->queue, struct zcdma_request, node))) {
+		if (held_back(session, req))
+			break;
+		if (req->next < req->body) {
+			slots[nr] = &chan->window->slots[__ffs(chan->free)];
+			zcdma_request_cut(req, slots[nr]);
+			chan->free &= ~slots[nr]->bit;
+			chan->inflight |= slots[nr]->bit;
+			slots[nr++]->turn = chan->turn++;
+		}
+		if (req->next == req->body)
+			handed_out(req);
+	}
 	spin_unlock(&session->lock);
-	return found;
+	return nr;
 }
 
 /**
@@ -207,7 +436,7 @@ void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t 
 	rest->len = slot->len - len;
 	rest->dst = slot->dst + len;
 	rest->src = slot->src;
-	if (req->opcode == ZCDMA_OP_COPY)
+	if (req->op.opcode == ZCDMA_OP_COPY)
 		rest->src += len;
 	slot->len = len;
 
@@ -266,14 +495,9 @@ void zcdma_piece_back(struct zcdma_slot *slot, struct zcdma_request *req)
 	spin_unlock(&session->lock);
 }
 
-static bool begun(const struct zcdma_request *req)
-{
-	return req->next || req->pending;
-}
-
 static bool meant(const struct zcdma_request *req, const struct zcdma_cancel *what)
 {
-	return (what->flags & ZCDMA_CANCEL_ALL) || req->user_data == what->user_data;
+	return (what->flags & ZCDMA_CANCEL_ALL) || req->op.user_data == what->user_data;
 }
 
 static bool any_meant(struct list_head *list, const struct zcdma_cancel *what)
@@ -336,12 +560,20 @@ void zcdma_queue_fail(struct zcdma_session *session, int err)
 void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect)
 {
 	taker->collect = collect;
+	taker->dirty = false;
 	taker->left = 0;
 	INIT_LIST_HEAD(&taker->done);
 	init_completion(&taker->all);
 	spin_lock_irq(&session->lock);
 	list_add(&taker->node, &session->takers);
 	spin_unlock_irq(&session->lock);
+}
+
+/* Unless the engine has pieces of it. Under session->reaping. */
+static void clean(struct zcdma_request *req)
+{
+	if (!READ_ONCE(req->pending))
+		zcdma_request_clean(req);
 }
 
 /**
@@ -355,30 +587,29 @@ void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	struct zcdma_request *req;
 
+	if (!taker->dirty)
+		return;
 	mutex_lock(&session->reaping);
 	list_for_each_entry(req, &taker->done, node)
-		if (!READ_ONCE(req->pending))
-			zcdma_request_clean(req);
+		clean(req);
 	mutex_unlock(&session->reaping);
 }
 
-/* The user has the completion. Off its list; gone afterwards. Under session->reaping. */
+/*
+ * The user has the completion. Under session->lock. What is not clean is either at
+ * the engine still, or being cleaned up just now: the janitor has the last word.
+ */
 static void dispose(struct zcdma_request *req)
 {
 	struct zcdma_session *session = req->session;
-	bool late;
 
-	spin_lock_irq(&session->lock);
-	late = req->pending;
-	list_del(&req->node);
-	if (late)
-		list_add_tail(&req->node, &session->late);
-	spin_unlock_irq(&session->lock);
-	zcdma_queue_unreserve(session);
-	if (late)
-		return;
-	zcdma_request_clean(req);
-	zcdma_request_free(req);
+	session->outstanding--;
+	if (req->clean) {
+		store(session, req);
+	} else {
+		list_move_tail(&req->node, &session->late);
+		arm_janitor(session);
+	}
 }
 
 /**
@@ -386,14 +617,46 @@ static void dispose(struct zcdma_request *req)
  * @session: the session.
  * @taker: the taker.
  * @nr: the first so many of what it has.
+ * @all: they are all that it has.
  */
 void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
-			 unsigned int nr)
+			 unsigned int nr, bool all)
 {
-	mutex_lock(&session->reaping);
-	while (nr--)
-		dispose(list_first_entry(&taker->done, struct zcdma_request, node));
-	mutex_unlock(&session->reaping);
+	if (!nr)
+		return;
+	spin_lock_irq(&session->lock);
+	if (all && !taker->dirty) {
+		/* The usual case. What is not dirty is clean, and so are all. */
+		list_splice_init(&taker->done, &session->spares);
+		session->nr_spares += nr;
+		session->outstanding -= nr;
+	} else {
+		while (nr--)
+			dispose(list_first_entry(&taker->done, struct zcdma_request, node));
+	}
+	disposed(session);
+}
+
+/**
+ * zcdma_ring_dispose() - an io_uring gets the completion
+ * @req: finished, on session->rings.
+ * @out: receives it. Not to be given to the user before this returns.
+ *
+ * May sleep.
+ */
+void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out)
+{
+	struct zcdma_session *session = req->session;
+
+	if (!READ_ONCE(req->clean)) {
+		mutex_lock(&session->reaping);
+		clean(req);
+		mutex_unlock(&session->reaping);
+	}
+	zcdma_queue_report(req, out);
+	spin_lock_irq(&session->lock);
+	dispose(req);
+	disposed(session);
 }
 
 static void let_go(struct list_head *list, struct zcdma_taker *taker)
@@ -414,7 +677,6 @@ void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	bool left_over;
 
-	mutex_lock(&session->reaping);
 	spin_lock_irq(&session->lock);
 	if (taker->left) {
 		let_go(&session->queue, taker);
@@ -426,7 +688,6 @@ void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
 	list_splice(&taker->done, &session->done);
 	list_del(&taker->node);
 	spin_unlock_irq(&session->lock);
-	mutex_unlock(&session->reaping);
 	if (left_over)
 		wake_readers(session);
 }
@@ -472,6 +733,17 @@ static void give_up(struct zcdma_session *session)
 	spin_unlock_irq(&session->lock);
 }
 
+/* Return: false when a channel hangs and cannot be stopped. */
+static bool expire_chans(struct zcdma_session *session)
+{
+	bool ret = true;
+	unsigned int i;
+
+	for (i = 0; i < session->nr_lanes; i++)
+		ret &= zcdma_chan_expire(session->lanes[i].chan);
+	return ret;
+}
+
 /* Has the engine nothing more to do for this session? Under session->lock. */
 bool zcdma_queue_idle(struct zcdma_session *session)
 {
@@ -494,7 +766,7 @@ void zcdma_queue_watch(struct work_struct *work)
 	spin_unlock_irq(&session->lock);
 
 	if (seen.stuck) {
-		if (!zcdma_chan_expire(session->chan))
+		if (!expire_chans(session))
 			give_up(session);
 		look_again(&seen, now + STALLED_LOOK_NS);
 	}
@@ -507,25 +779,15 @@ void zcdma_queue_watch(struct work_struct *work)
 
 /**
  * zcdma_queue_report() - the completion of a request
- * @req: finished, and nobody else takes it.
+ * @req: finished; clean, unless the engine still has pieces of it.
  * @out: receives it.
- *
- * Cleans up first, unless the engine has not let go. May sleep.
  */
 void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out)
 {
-	struct zcdma_session *session = req->session;
-	unsigned int pending;
-
-	spin_lock_irq(&session->lock);
-	pending = req->pending;
-	spin_unlock_irq(&session->lock);
-	if (!pending)
-		zcdma_request_clean(req);
 	*out = (struct zcdma_completion) {
-		.user_data = req->user_data,
+		.user_data = req->op.user_data,
 		/* What the engine still has is not certain, nor is what comes after it. */
-		.done = pending ? 0 : zcdma_request_done(req),
+		.done = READ_ONCE(req->pending) ? 0 : zcdma_request_done(req),
 		.res = req->res,
 		.flags = req->flags,
 	};

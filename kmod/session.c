@@ -3,8 +3,8 @@
  * A session: an open file of /dev/zcdma.
  *
  * It outlives the file when an engine still has pieces of its requests: close()
- * does not wait for an engine that others use too. The last reference is put
- * by the last request or by the last work that was pending.
+ * does not wait for an engine that others use too. The file's reference is put when
+ * nothing of the session is left there.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -12,6 +12,10 @@
 
 /* Completions that read() takes at a time. */
 #define READ_BATCH	16
+
+#define FEATURES								\
+	(ZCDMA_FEATURE_COPY_FILL | ZCDMA_FEATURE_BUFFERS | ZCDMA_FEATURE_CHANNELS |	\
+	 ZCDMA_FEATURE_BARRIER | (IS_ENABLED(CONFIG_IO_URING) ? ZCDMA_FEATURE_URING : 0))
 
 static atomic_t sessions_alive = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(sessions_gone);
@@ -32,24 +36,35 @@ struct zcdma_session *zcdma_session_create(void)
 	INIT_LIST_HEAD(&session->queue);
 	INIT_LIST_HEAD(&session->active);
 	INIT_LIST_HEAD(&session->done);
+	INIT_LIST_HEAD(&session->rings);
 	INIT_LIST_HEAD(&session->takers);
 	INIT_LIST_HEAD(&session->late);
+	INIT_LIST_HEAD(&session->spares);
 	INIT_DELAYED_WORK(&session->watch, zcdma_queue_watch);
 	INIT_DELAYED_WORK(&session->janitor, janitor);
-	INIT_LIST_HEAD(&session->lane.turn);
-	session->lane.session = session;
 	session->depth = ZCDMA_DEFAULT_QUEUE_DEPTH;
 	session->deadline_ms = ZCDMA_DEFAULT_DEADLINE_MS;
 	atomic_inc(&sessions_alive);
 	return session;
 }
 
+static void free_spares(struct zcdma_session *session)
+{
+	struct zcdma_request *req, *tmp;
+
+	list_for_each_entry_safe(req, tmp, &session->spares, node)
+		zcdma_request_free(req);
+}
+
 static void session_destroy(struct kref *ref)
 {
 	struct zcdma_session *session = container_of(ref, struct zcdma_session, ref);
+	unsigned int i;
 
-	if (session->chan)
-		zcdma_chan_put(session->chan);
+	for (i = 0; i < session->nr_lanes; i++)
+		zcdma_chan_put(session->lanes[i].chan);
+	free_spares(session);
+	kfree(session->lanes);
 	kfree(session);
 	if (atomic_dec_and_test(&sessions_alive))
 		wake_up(&sessions_gone);
@@ -81,8 +96,8 @@ struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session)
 /* %ZCDMA_IOC_GET_INFO */
 void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info)
 {
-	info->out_channels = zcdma_session_chan(session) ? 1 : 0;
-	info->out_features = ZCDMA_FEATURE_COPY_FILL;
+	info->out_channels = zcdma_session_chan(session) ? session->nr_lanes : 0;
+	info->out_features = FEATURES;
 	info->out_opcodes = BIT_ULL(ZCDMA_OP_COPY) | BIT_ULL(ZCDMA_OP_FILL);
 	info->out_max_len = ZCDMA_MAX_LEN;
 	info->out_max_deadline_ms = ZCDMA_MAX_DEADLINE_MS;
@@ -92,19 +107,43 @@ void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *in
 	info->out_outstanding = READ_ONCE(session->outstanding);
 }
 
+static struct zcdma_lane *alloc_lanes(struct zcdma_session *session, unsigned int nr)
+{
+	struct zcdma_lane *lanes = kcalloc(nr, sizeof(*lanes), GFP_KERNEL_ACCOUNT);
+	unsigned int i;
+
+	for (i = 0; lanes && i < nr; i++) {
+		lanes[i].session = session;
+		INIT_LIST_HEAD(&lanes[i].turn);
+	}
+	return lanes;
+}
+
 static int attach_locked(struct zcdma_session *session, struct zcdma_attach *how)
 {
-	struct zcdma_chan *chan;
+	unsigned int nr = how->channels ?: 1;
+	struct zcdma_lane *lanes;
+	int err;
 
 	if (session->chan)
 		return -EISCONN;
-	chan = zcdma_chan_join(&session->lane, how);
-	if (IS_ERR(chan))
-		return PTR_ERR(chan);
+	lanes = alloc_lanes(session, nr);
+	if (!lanes)
+		return -ENOMEM;
+	/* Whoever finds the session at a channel must find all this. */
+	session->lanes = lanes;
+	session->nr_lanes = nr;
+	err = zcdma_chan_join(lanes, how);
+	if (err) {
+		session->nr_lanes = 0;
+		session->lanes = NULL;
+		kfree(lanes);
+		return err;
+	}
 	session->depth = how->queue_depth ?: ZCDMA_DEFAULT_QUEUE_DEPTH;
 	session->deadline_ms = how->deadline_ms ?: ZCDMA_DEFAULT_DEADLINE_MS;
 	/* Pairs with zcdma_session_chan(): whoever sees it sees the above too. */
-	smp_store_release(&session->chan, chan);
+	smp_store_release(&session->chan, lanes[0].chan);
 	return 0;
 }
 
@@ -113,7 +152,7 @@ int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how
 {
 	int err;
 
-	if (how->channels > 1 || how->queue_depth > ZCDMA_MAX_QUEUE_DEPTH ||
+	if (how->channels > ZCDMA_MAX_CHANNELS || how->queue_depth > ZCDMA_MAX_QUEUE_DEPTH ||
 	    how->deadline_ms > ZCDMA_MAX_DEADLINE_MS || (how->caps & ~(u64)ZCDMA_CAP_ALL) ||
 	    strnlen(how->name, ZCDMA_NAME_LEN) == ZCDMA_NAME_LEN)
 		return -EINVAL;
@@ -121,6 +160,29 @@ int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how
 	err = attach_locked(session, how);
 	mutex_unlock(&session->attaching);
 	return err;
+}
+
+/**
+ * zcdma_session_kick() - the session has something to hand out
+ * @session: attached.
+ *
+ * Several channels are dealt one piece each, again and again, so that they share
+ * even a short queue. In any context where the provider's prep may be called.
+ */
+void zcdma_session_kick(struct zcdma_session *session)
+{
+	bool more = true;
+	unsigned int i;
+
+	if (session->nr_lanes == 1) {
+		zcdma_chan_kick(session->lanes, UINT_MAX);
+		return;
+	}
+	while (more) {
+		more = false;
+		for (i = 0; i < session->nr_lanes; i++)
+			more |= zcdma_chan_kick(&session->lanes[i], 1);
+	}
 }
 
 /**
@@ -132,15 +194,16 @@ int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how
  */
 int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
 {
-	struct zcdma_chan *chan = zcdma_session_chan(session);
+	bool attached = zcdma_session_chan(session);
+	unsigned int i;
 	int err;
 
 	/* A piece that is parked has been cut, but the engine has no part of it. */
-	if (chan)
-		zcdma_chan_unpark(chan);
+	for (i = 0; attached && i < session->nr_lanes; i++)
+		zcdma_chan_unpark(session->lanes[i].chan);
 	err = zcdma_queue_cancel(session, what);
-	if (chan)
-		zcdma_chan_pump(chan);
+	if (attached)
+		zcdma_session_kick(session);
 	return err;
 }
 
@@ -149,8 +212,8 @@ static struct zcdma_request *first_done(struct zcdma_session *session)
 	return list_first_entry_or_null(&session->done, struct zcdma_request, node);
 }
 
-/* Off the list of done ones, at most @max of them, to @batch. */
-static unsigned int take_done(struct zcdma_session *session, struct list_head *batch,
+/* Off the list of done ones, at most @max of them, to the taker. */
+static unsigned int take_done(struct zcdma_session *session, struct zcdma_taker *taker,
 			      unsigned int max)
 {
 	struct zcdma_request *req;
@@ -158,7 +221,8 @@ static unsigned int take_done(struct zcdma_session *session, struct list_head *b
 
 	spin_lock_irq(&session->lock);
 	while (nr < max && (req = first_done(session))) {
-		list_move_tail(&req->node, batch);
+		list_move_tail(&req->node, &taker->done);
+		taker->dirty |= !req->clean;
 		nr++;
 	}
 	spin_unlock_irq(&session->lock);
@@ -171,23 +235,22 @@ static unsigned int take_done(struct zcdma_session *session, struct list_head *b
  */
 static ssize_t read_batch(struct zcdma_session *session, char __user *buf, unsigned int max)
 {
-	struct zcdma_completion out[READ_BATCH];
+	struct zcdma_completion out[READ_BATCH] __uninitialized;
 	struct zcdma_taker taker;
 	struct zcdma_request *req;
 	unsigned int nr, i = 0;
 	int err = 0;
 
 	zcdma_taker_begin(session, &taker, true);
-	mutex_lock(&session->reaping);
-	nr = take_done(session, &taker.done, min_t(unsigned int, max, READ_BATCH));
+	nr = take_done(session, &taker, min_t(unsigned int, max, READ_BATCH));
+	zcdma_taker_clean(session, &taker);
 	list_for_each_entry(req, &taker.done, node)
 		zcdma_queue_report(req, &out[i++]);
-	mutex_unlock(&session->reaping);
 
 	if (copy_to_user(buf, out, nr * sizeof(*out)))
 		err = -EFAULT;
 	else
-		zcdma_taker_dispose(session, &taker, nr);
+		zcdma_taker_dispose(session, &taker, nr, true);
 	zcdma_taker_end(session, &taker);
 	return err ? err : (ssize_t)nr;
 }
@@ -273,23 +336,28 @@ static struct zcdma_request *dirty_done(struct zcdma_session *session)
 	struct zcdma_request *req;
 
 	spin_lock_irq(&session->lock);
-	req = dirty(&session->done);
+	req = dirty(&session->done) ?: dirty(&session->rings);
 	list_for_each_entry(taker, &session->takers, node)
 		req = req ?: dirty(&taker->done);
 	spin_unlock_irq(&session->lock);
 	return req;
 }
 
+/* One that the engine has let go of. It may be clean already: see dispose() in queue.c. */
 static struct zcdma_request *take_late(struct zcdma_session *session)
 {
-	struct zcdma_request *req;
+	struct zcdma_request *req, *found = NULL;
 
 	spin_lock_irq(&session->lock);
-	req = dirty(&session->late);
-	if (req)
+	list_for_each_entry(req, &session->late, node) {
+		if (req->pending)
+			continue;
 		list_del(&req->node);
+		found = req;
+		break;
+	}
 	spin_unlock_irq(&session->lock);
-	return req;
+	return found;
 }
 
 /* Nobody can read any more: away with what has finished. */
@@ -299,28 +367,34 @@ static void drop_done(struct zcdma_session *session)
 	unsigned int nr;
 
 	zcdma_taker_begin(session, &taker, true);
-	mutex_lock(&session->reaping);
-	nr = take_done(session, &taker.done, UINT_MAX);
-	mutex_unlock(&session->reaping);
-	zcdma_taker_dispose(session, &taker, nr);
+	nr = take_done(session, &taker, UINT_MAX);
+	zcdma_taker_clean(session, &taker);
+	zcdma_taker_dispose(session, &taker, nr, true);
 	zcdma_taker_end(session, &taker);
 }
 
-/* Nobody needs the watch any more, nor the reference that it has. */
-static void disarm_if_over(struct zcdma_session *session)
+/* The closed session ends when the engine has nothing of it: the file's reference goes. */
+static void end_if_over(struct zcdma_session *session)
 {
 	bool over;
 
 	spin_lock_irq(&session->lock);
-	over = zcdma_queue_idle(session);
+	over = session->left && !session->over && zcdma_queue_idle(session) &&
+	       list_empty(&session->done);
+	session->over |= over;
 	spin_unlock_irq(&session->lock);
-	if (over && cancel_delayed_work(&session->watch))
+	if (!over)
+		return;
+	zcdma_buffers_release(session);
+	/* Nobody needs the watch any more, nor the reference that it has. */
+	if (cancel_delayed_work(&session->watch))
 		zcdma_session_put(session);
+	zcdma_session_put(session);
 }
 
 /**
  * zcdma_session_sweep() - clean up after requests that nobody has read yet
- * @session: the session. The caller holds a reference.
+ * @session: the session. The caller holds a reference, which may be the file's.
  *
  * Their completions stay where they are, unless nobody can read them any more.
  */
@@ -336,10 +410,21 @@ void zcdma_session_sweep(struct zcdma_session *session)
 		zcdma_request_free(req);
 	}
 	mutex_unlock(&session->reaping);
-	if (session->closed) {
+	if (session->closed)
 		drop_done(session);
-		disarm_if_over(session);
-	}
+}
+
+/* What a barrier waited for may be there now. */
+static void unblock(struct zcdma_session *session)
+{
+	bool blocked;
+
+	spin_lock_irq(&session->lock);
+	blocked = session->blocked;
+	session->blocked = false;
+	spin_unlock_irq(&session->lock);
+	if (blocked)
+		zcdma_session_kick(session);
 }
 
 static void janitor(struct work_struct *work)
@@ -351,6 +436,9 @@ static void janitor(struct work_struct *work)
 	session->sweeping = false;
 	spin_unlock_irq(&session->lock);
 	zcdma_session_sweep(session);
+	unblock(session);
+	if (session->closed)
+		end_if_over(session);
 	zcdma_session_put(session);
 }
 
@@ -368,8 +456,10 @@ void zcdma_session_close(struct zcdma_session *session)
 	session->closed = true;
 	spin_unlock_irq(&session->lock);
 	zcdma_queue_fail(session, -ECANCELED);
-	if (session->chan)
-		zcdma_chan_leave(session->chan, &session->lane);
+	zcdma_chan_leave(session->lanes, session->nr_lanes);
+	spin_lock_irq(&session->lock);
+	session->left = true;
+	spin_unlock_irq(&session->lock);
 	zcdma_session_sweep(session);
-	zcdma_session_put(session);
+	end_if_over(session);
 }

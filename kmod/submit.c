@@ -13,56 +13,152 @@
 /* The first version's size. Shorter ones do not exist. */
 #define OP_SIZE_MIN	sizeof(struct zcdma_op)
 
-static int submit_one(struct zcdma_session *session, const struct zcdma_op *op,
-		      struct zcdma_taker *taker, unsigned int index, u64 now)
+/*
+ * What could not be done: none of it is known to the session. Not to be moved by the
+ * CPU either. Touches no user memory.
+ */
+void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
 {
-	struct zcdma_chan *chan = session->chan;
+	struct zcdma_request *req;
+
+	list_for_each_entry(req, batch, node) {
+		req->res = -ECANCELED;
+		zcdma_request_clean(req);
+	}
+	zcdma_queue_return(session, batch);
+}
+
+/* Move the requests from @req on to @rest. */
+static void cut_off(struct list_head *batch, struct zcdma_request *req, struct list_head *rest)
+{
+	list_cut_before(rest, batch, &req->node);
+	list_swap(rest, batch);
+}
+
+/* Return: 0, or what is wrong with the first of @rest. */
+static int map_all(struct list_head *batch, struct list_head *rest)
+{
+	struct zcdma_request *req;
+
+	list_for_each_entry(req, batch, node) {
+		int err = zcdma_request_map(req);
+
+		if (err) {
+			cut_off(batch, req, rest);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * zcdma_submit_batch() - requests with their ops, to the engine
+ * @session: attached.
+ * @batch: pinned; each has a place. Those from the first on that cannot be done are
+ *	left, and are the caller's to drop; the others complete by themselves.
+ *
+ * Touches no user memory: an unbind may wait for it, from the finding of the buffers
+ * on. See zcdma_request_map() for where it may sleep.
+ *
+ * Return: 0, or what is wrong with the first that is left.
+ */
+int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
+{
+	LIST_HEAD(unknown);
+	LIST_HEAD(unmapped);
+	int err, failed, added;
+
+	if (list_empty(batch))
+		return 0;
+	err = zcdma_queue_find_buffers(session, batch, &unknown);
+	failed = map_all(batch, &unmapped);
+	added = zcdma_queue_add(session, batch);
+	if (!added)
+		zcdma_session_kick(session);
+	/* In their order: what is left of the batch, then the others. */
+	list_splice_tail(&unmapped, batch);
+	list_splice_tail(&unknown, batch);
+	return added ?: failed ?: err;
+}
+
+/* One op from user memory. */
+static int fetch(struct zcdma_request *req, u64 from, const struct zcdma_submit *what, u64 now)
+{
+	void __user *user = u64_to_user_ptr(from);
+	int err = 0;
+
+	if (what->op_size == sizeof(req->op))
+		err = copy_from_user(&req->op, user, sizeof(req->op)) ? -EFAULT : 0;
+	else
+		err = copy_struct_from_user(&req->op, sizeof(req->op), user, what->op_size);
+	return err ?: zcdma_request_pin(req, now);
+}
+
+/* The next ops, as far as they are good. Return: 0, or what is wrong with the first of @rest. */
+static int fetch_all(struct zcdma_session *session, const struct zcdma_submit *what,
+		     struct zcdma_taker *taker, struct list_head *batch, struct list_head *rest)
+{
+	u64 from = what->ops + (u64)what->out_accepted * what->op_size, now = ktime_get_ns();
+	unsigned int index = what->out_accepted;
 	struct zcdma_request *req;
 	int err;
 
-	err = zcdma_op_check(op);
-	if (err)
-		return err;
-	err = zcdma_queue_reserve(session);
-	if (err)
-		return err;
-	req = zcdma_request_create(session, op, now);
-	if (IS_ERR(req)) {
-		zcdma_queue_unreserve(session);
-		return PTR_ERR(req);
+	list_for_each_entry(req, batch, node)
+		zcdma_request_reset(req, session);
+	list_for_each_entry(req, batch, node) {
+		req->taker = taker;
+		req->index = index++;
+		err = fetch(req, from, what, now);
+		if (err) {
+			cut_off(batch, req, rest);
+			return err;
+		}
+		from += what->op_size;
 	}
-	req->taker = taker;
-	req->index = index;
-	err = zcdma_queue_add(session, req);
-	if (err) {
-		/* Not to be moved, by the CPU either. */
-		req->res = err;
-		zcdma_request_clean(req);
-		zcdma_request_free(req);
-		zcdma_queue_unreserve(session);
-		return err;
-	}
-	zcdma_chan_ready(chan, &session->lane);
-	zcdma_chan_pump(chan);
 	return 0;
+}
+
+static unsigned int count(struct list_head *list)
+{
+	struct list_head *each;
+	unsigned int nr = 0;
+
+	list_for_each(each, list)
+		nr++;
+	return nr;
+}
+
+/* As many as a channel may hold, or fewer. */
+static int submit_some(struct zcdma_session *session, struct zcdma_submit *what,
+		       struct zcdma_taker *taker)
+{
+	unsigned int want = min_t(unsigned int, what->count - what->out_accepted, ZCDMA_WINDOW);
+	unsigned int nr;
+	LIST_HEAD(batch);
+	LIST_HEAD(rest);
+	int err, bad;
+
+	err = zcdma_queue_reserve(session, want, &batch, &nr);
+	if (err)
+		return err;
+	bad = fetch_all(session, what, taker, &batch, &rest);
+	err = zcdma_submit_batch(session, &batch);
+	list_splice_tail(&rest, &batch);
+	nr -= count(&batch);
+	what->out_accepted += nr;
+	if (!list_empty(&batch))
+		zcdma_submit_drop(session, &batch);
+	return err ?: bad;
 }
 
 static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 		      struct zcdma_taker *taker)
 {
-	u64 from = what->ops, now = ktime_get_ns();
-	struct zcdma_op op;
-	int err;
+	while (what->out_accepted < what->count) {
+		int err = submit_some(session, what, taker);
 
-	for (; what->out_accepted < what->count; from += what->op_size) {
-		err = copy_struct_from_user(&op, sizeof(op), u64_to_user_ptr(from),
-					    what->op_size);
 		if (err)
 			return err;
-		err = submit_one(session, &op, taker, what->out_accepted, now);
-		if (err)
-			return err;
-		what->out_accepted++;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -70,25 +166,49 @@ static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 	return 0;
 }
 
+/* Completions of ops that followed each other, to be written at once. */
+struct run {
+	struct zcdma_completion out[8];
+	unsigned int first;		/* index of the first one's op */
+	unsigned int nr;
+};
+
+static int flush(struct run *run, struct zcdma_completion __user *to)
+{
+	unsigned int nr = run->nr;
+
+	run->nr = 0;
+	return copy_to_user(to + run->first, run->out, nr * sizeof(*to)) ? -EFAULT : 0;
+}
+
 /* The completions, each at its op's place. Stops at an address that is bad. */
 static int deliver(struct zcdma_session *session, struct zcdma_taker *taker,
 		   struct zcdma_completion __user *to)
 {
 	struct zcdma_request *req;
-	struct zcdma_completion out;
-	unsigned int nr = 0;
+	struct run run __uninitialized;
+	unsigned int seen = 0, delivered = 0;
 	int err = 0;
 
+	run.nr = 0;
+	run.first = 0;
 	zcdma_taker_clean(session, taker);
 	list_for_each_entry(req, &taker->done, node) {
-		zcdma_queue_report(req, &out);
-		if (copy_to_user(to + req->index, &out, sizeof(out))) {
-			err = -EFAULT;
-			break;
+		if (run.nr == ARRAY_SIZE(run.out) || req->index != run.first + run.nr) {
+			err = flush(&run, to);
+			if (err)
+				break;
+			delivered = seen;
+			run.first = req->index;
 		}
-		nr++;
+		zcdma_queue_report(req, &run.out[run.nr++]);
+		seen++;
 	}
-	zcdma_taker_dispose(session, taker, nr);
+	if (!err)
+		err = flush(&run, to);
+	if (!err)
+		delivered = seen;
+	zcdma_taker_dispose(session, taker, delivered, !err);
 	return err;
 }
 
@@ -112,7 +232,8 @@ static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
 	if (taker->collect)
 		return deliver(session, taker, u64_to_user_ptr(what->completions));
 	/* Who has waited may look at the target before reading the completion. */
-	zcdma_session_sweep(session);
+	if (READ_ONCE(session->dirty))
+		zcdma_session_sweep(session);
 	return 0;
 }
 

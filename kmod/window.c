@@ -2,10 +2,10 @@
 /*
  * A channel's window: the engine at work.
  *
- * A piece lives in a slot, and a slot is on one of three lists: free, parked
- * (cut, and the engine had no room for it) or inflight. Slots move under
- * chan->lock. The provider is called without it, by one context at a time: the
- * pump. Whoever finds the pump running leaves it a note ("again") instead.
+ * A piece lives in a slot, and a slot is free, parked (cut, and the engine had no
+ * room for it) or in flight. That changes under chan->lock. The provider is called
+ * without it, by one context at a time: the pump. Whoever finds the pump running
+ * leaves it a note ("again") instead.
  *
  * "prep" says NULL for "full" and for "too long", and not which. While pieces are
  * in flight we take it for "full" and wait for one of them. With none in flight it
@@ -33,26 +33,41 @@ static bool can_stop(const struct zcdma_chan *chan)
 	return chan->caps & ZCDMA_CAP_TERMINATE;
 }
 
+/* Not at the engine, but not free either. Under chan->lock. */
+static void withdraw(struct zcdma_slot *slot)
+{
+	slot->chan->inflight &= ~slot->bit;
+}
+
 static void put_slot(struct zcdma_slot *slot)
 {
 	slot->req = NULL;
-	list_move(&slot->node, &slot->chan->free);
+	slot->chan->inflight &= ~slot->bit;
+	slot->chan->free |= slot->bit;
+	if (!list_empty(&slot->node))
+		list_del_init(&slot->node);
 }
+
+/* Pieces that are handed over between two holds of the lock. */
+#define CUT_BATCH	8
 
 static struct zcdma_slot *free_slot(struct zcdma_chan *chan)
 {
-	return list_first_entry_or_null(&chan->free, struct zcdma_slot, node);
+	return chan->free ? &chan->window->slots[__ffs(chan->free)] : NULL;
 }
 
 static void install(struct zcdma_chan *chan, struct zcdma_window *window)
 {
 	int i;
 
-	INIT_LIST_HEAD(&chan->free);
+	BUILD_BUG_ON(ZCDMA_WINDOW != 8 * sizeof(chan->free));
 	for (i = 0; i < ZCDMA_WINDOW; i++) {
 		window->slots[i].chan = chan;
-		list_add_tail(&window->slots[i].node, &chan->free);
+		window->slots[i].bit = BIT(i);
+		INIT_LIST_HEAD(&window->slots[i].node);
 	}
+	chan->free = ~0U;
+	chan->inflight = 0;
 	chan->window = window;
 }
 
@@ -79,7 +94,6 @@ int zcdma_window_init(struct zcdma_chan *chan)
 	INIT_DELAYED_WORK(&chan->refill, refill_work);
 	INIT_LIST_HEAD(&chan->ready);
 	INIT_LIST_HEAD(&chan->parked);
-	INIT_LIST_HEAD(&chan->inflight);
 	INIT_LIST_HEAD(&chan->retired);
 	install(chan, window);
 	return 0;
@@ -95,20 +109,27 @@ void zcdma_window_free(struct zcdma_chan *chan)
 	kfree(chan->window);
 }
 
-/* The next session's next piece. Under chan->lock. */
-static struct zcdma_slot *cut_next(struct zcdma_chan *chan)
+/*
+ * The next pieces of the sessions whose turn it is: one of each, or more where only one
+ * session has something. They are "inflight" now. Under chan->lock.
+ */
+static unsigned int cut_next(struct zcdma_chan *chan, unsigned int max, struct zcdma_slot **slots)
 {
-	struct zcdma_slot *slot = free_slot(chan);
-	struct zcdma_lane *lane;
+	struct zcdma_lane *lane, *tmp;
+	unsigned int nr = 0, share = list_is_singular(&chan->ready) ? max : 1;
 
-	while (slot && (lane = list_first_entry_or_null(&chan->ready, struct zcdma_lane, turn))) {
-		if (zcdma_queue_cut(lane->session, slot)) {
+	list_for_each_entry_safe(lane, tmp, &chan->ready, turn) {
+		unsigned int got = zcdma_queue_cut(lane->session, chan, share, slots + nr);
+
+		if (got < share && chan->free)
+			list_del_init(&lane->turn);
+		else if (got)
 			list_move_tail(&lane->turn, &chan->ready);
-			return slot;
-		}
-		list_del_init(&lane->turn);
+		nr += got;
+		if (nr == max || !chan->free)
+			break;
 	}
-	return NULL;
+	return nr;
 }
 
 static void give_back(struct zcdma_slot *slot)
@@ -132,20 +153,27 @@ static struct zcdma_slot *first_parked(struct zcdma_chan *chan)
 	return NULL;
 }
 
-/* A piece for the engine, on "inflight" already: its callback may come at once. */
-static struct zcdma_slot *next_slot(struct zcdma_chan *chan)
+/*
+ * Pieces for the engine, on "inflight" already: their callbacks may come at once. What
+ * waits for room goes first, and alone.
+ */
+static unsigned int next_slots(struct zcdma_chan *chan, unsigned int max, struct zcdma_slot **slots)
 {
-	struct zcdma_slot *slot;
+	bool idle = !chan->inflight;
+	unsigned int nr = 1;
 
 	if (chan->state != ZCDMA_CHAN_LIVE)
-		return NULL;
-	slot = first_parked(chan) ?: cut_next(chan);
-	if (!slot)
-		return NULL;
-	if (list_empty(&chan->inflight))
+		return 0;
+	slots[0] = first_parked(chan);
+	if (slots[0]) {
+		list_del_init(&slots[0]->node);
+		chan->inflight |= slots[0]->bit;
+	} else {
+		nr = cut_next(chan, max, slots);
+	}
+	if (nr && idle)
 		chan->progress = jiffies;
-	list_move_tail(&slot->node, &chan->inflight);
-	return slot;
+	return nr;
 }
 
 static void slot_failed(struct zcdma_slot *slot, u32 flags)
@@ -161,8 +189,8 @@ static bool has_more(const struct zcdma_chan *chan)
 	return !list_empty(&chan->parked) || !list_empty(&chan->ready);
 }
 
-/* The callback for one descriptor of a provider that reports errors, in whatever context. */
-static void slot_reported(void *param, const struct dmaengine_result *result)
+/* The provider's callback for one descriptor, in whatever context. */
+static void slot_done(void *param, const struct dmaengine_result *result)
 {
 	struct zcdma_slot *slot = param;
 	struct zcdma_chan *chan = slot->chan;
@@ -186,7 +214,12 @@ static void slot_reported(void *param, const struct dmaengine_result *result)
 		zcdma_piece_done(slot, req, chan->done_flags);
 	}
 	more = has_more(chan);
-	if (list_empty(&chan->inflight) && wq_has_sleeper(&chan->idle))
+	/* The pump that is running looks once more. */
+	if (more && chan->pumping) {
+		chan->again = true;
+		more = false;
+	}
+	if (!chan->inflight && wq_has_sleeper(&chan->idle))
 		wake_up(&chan->idle);
 	spin_unlock_irqrestore(&chan->lock, irq);
 
@@ -194,29 +227,6 @@ static void slot_reported(void *param, const struct dmaengine_result *result)
 		zcdma_chan_pump(chan);
 	else if (more)
 		mod_delayed_work(zcdma_wq, &chan->refill, 0);
-}
-
-/* The same of one that does not. */
-static void slot_done(void *param)
-{
-	slot_reported(param, NULL);
-}
-
-/*
- * Some providers use a descriptor again, for whoever comes next, and do not clear
- * "callback_result" (pl330, whose channels share them): a client that sets just
- * "callback" then has ours called with its parameter. So only those get it who
- * have something to say.
- */
-static void set_callback(struct dma_async_tx_descriptor *desc, struct zcdma_slot *slot)
-{
-	if (slot->chan->done_flags & ZCDMA_DONE_REPORTED) {
-		desc->callback_result = slot_reported;
-	} else {
-		desc->callback_result = NULL;
-		desc->callback = slot_done;
-	}
-	desc->callback_param = slot;
 }
 
 /* Return: 0, -EAGAIN when the provider had no descriptor, -EIO when it refused it. */
@@ -227,7 +237,8 @@ static int hand_over(struct zcdma_slot *slot)
 	if (!desc)
 		return -EAGAIN;
 	/* From here to the submit a provider may hold a lock: nothing that sleeps. */
-	set_callback(desc, slot);
+	desc->callback_result = slot_done;
+	desc->callback_param = slot;
 	return dma_submit_error(dmaengine_submit(desc)) ? -EIO : 0;
 }
 
@@ -245,6 +256,7 @@ static void refused(struct zcdma_chan *chan, struct zcdma_slot *slot)
 
 	if (len && rest) {
 		zcdma_piece_split(slot, rest, len);
+		chan->free &= ~rest->bit;
 		list_move(&rest->node, &chan->parked);
 		list_move(&slot->node, &chan->parked);
 		chan->halved_to = len;
@@ -259,12 +271,13 @@ static void refused(struct zcdma_chan *chan, struct zcdma_slot *slot)
 	}
 }
 
-/* The provider gave no descriptor. Under chan->lock. */
-static void no_room(struct zcdma_chan *chan, struct zcdma_slot *slot)
+/* The engine did not get these: they wait for room, before all others. Under chan->lock. */
+static void park(struct zcdma_chan *chan, struct zcdma_slot **slots, unsigned int nr)
 {
-	list_move(&slot->node, &chan->parked);
-	if (list_empty(&chan->inflight))
-		refused(chan, slot);
+	while (nr--) {
+		withdraw(slots[nr]);
+		list_add(&slots[nr]->node, &chan->parked);
+	}
 }
 
 /* The engine took a piece. Was it one of those it had found too long? */
@@ -276,30 +289,67 @@ static void learn_limit(struct zcdma_chan *chan)
 	chan->refused = 0;
 }
 
-/* What fits into the window and the engine. Called and left with chan->lock held. */
-static void fill_window(struct zcdma_chan *chan, unsigned long *irq)
+/* Return: how many were taken; *err is what became of the next. Without a lock. */
+static unsigned int hand_over_all(struct zcdma_slot **slots, unsigned int nr, int *err)
 {
-	struct zcdma_slot *slot;
-	bool handed = false;
+	unsigned int done;
+
+	for (done = 0; done < nr; done++) {
+		*err = hand_over(slots[done]);
+		if (*err)
+			break;
+	}
+	return done;
+}
+
+/* What fits into the window and the engine. Called and left with chan->lock held. */
+static unsigned int fill_window(struct zcdma_chan *chan, unsigned int budget, unsigned long *irq)
+{
+	struct zcdma_slot *slots[CUT_BATCH] __uninitialized;
+	unsigned int nr, done, handed = 0;
 	int err = 0;
 
-	while (err != -EAGAIN && (slot = next_slot(chan))) {
+	while (err != -EAGAIN && handed < budget &&
+	       (nr = next_slots(chan, min_t(unsigned int, budget - handed, CUT_BATCH), slots))) {
 		spin_unlock_irqrestore(&chan->lock, *irq);
-		err = hand_over(slot);
+		done = hand_over_all(slots, nr, &err);
 		spin_lock_irqsave(&chan->lock, *irq);
-		handed |= !err;
-		if (!err)
+		handed += done;
+		if (done)
 			learn_limit(chan);
-		else if (err == -EAGAIN)
-			no_room(chan, slot);
-		else
-			slot_failed(slot, 0);
+		if (!err)
+			continue;
+		park(chan, slots + done, nr - done);
+		if (err != -EAGAIN)
+			slot_failed(slots[done], 0);
+		else if (!chan->inflight)
+			refused(chan, slots[done]);
 	}
 	if (handed) {
 		spin_unlock_irqrestore(&chan->lock, *irq);
 		dma_async_issue_pending(chan->dma);
 		spin_lock_irqsave(&chan->lock, *irq);
 	}
+	return handed;
+}
+
+/* Called and left with chan->lock held. Return: how many pieces the engine got. */
+static unsigned int pump(struct zcdma_chan *chan, unsigned int budget, unsigned long *irq)
+{
+	unsigned int handed = 0;
+
+	chan->again = true;
+	if (chan->pumping)
+		return 0;
+	chan->pumping = true;
+	while (chan->again && handed < budget) {
+		chan->again = false;
+		handed += fill_window(chan, budget - handed, irq);
+	}
+	chan->pumping = false;
+	if (chan->state != ZCDMA_CHAN_LIVE)
+		wake_up(&chan->idle);
+	return handed;
 }
 
 /**
@@ -314,35 +364,31 @@ void zcdma_chan_pump(struct zcdma_chan *chan)
 	unsigned long irq;
 
 	spin_lock_irqsave(&chan->lock, irq);
-	chan->again = true;
-	if (!chan->pumping) {
-		chan->pumping = true;
-		while (chan->again) {
-			chan->again = false;
-			fill_window(chan, &irq);
-		}
-		chan->pumping = false;
-		if (chan->state != ZCDMA_CHAN_LIVE)
-			wake_up(&chan->idle);
-	}
+	pump(chan, UINT_MAX, &irq);
 	spin_unlock_irqrestore(&chan->lock, irq);
 }
 
 /**
- * zcdma_chan_ready() - a session has something to hand out
- * @chan: its channel.
- * @lane: its place there.
+ * zcdma_chan_kick() - a session has something to hand out
+ * @lane: its place at a channel.
+ * @budget: how many pieces that channel may get just now.
  *
- * To be followed by zcdma_chan_pump().
+ * In contexts as zcdma_chan_pump().
+ *
+ * Return: whether the engine got some.
  */
-void zcdma_chan_ready(struct zcdma_chan *chan, struct zcdma_lane *lane)
+bool zcdma_chan_kick(struct zcdma_lane *lane, unsigned int budget)
 {
+	struct zcdma_chan *chan = lane->chan;
 	unsigned long irq;
+	bool ret;
 
 	spin_lock_irqsave(&chan->lock, irq);
 	if (list_empty(&lane->turn) && chan->state != ZCDMA_CHAN_GONE)
 		list_add_tail(&lane->turn, &chan->ready);
+	ret = pump(chan, budget, &irq);
 	spin_unlock_irqrestore(&chan->lock, irq);
+	return ret;
 }
 
 /* Has the engine nothing of ours? */
@@ -352,7 +398,7 @@ bool zcdma_chan_idle(struct zcdma_chan *chan)
 	bool ret;
 
 	spin_lock_irqsave(&chan->lock, irq);
-	ret = list_empty(&chan->inflight);
+	ret = !chan->inflight;
 	spin_unlock_irqrestore(&chan->lock, irq);
 	return ret;
 }
@@ -378,12 +424,23 @@ static void stop(struct zcdma_chan *chan, enum zcdma_chan_state state)
 		dmaengine_terminate_sync(chan->dma);
 }
 
-/* Newest first, so that what runs again is in its old order. Under chan->lock. */
-static void take_back(struct zcdma_chan *chan, struct list_head *list)
+/* Of the slots in flight, the one that was cut last. */
+static struct zcdma_slot *youngest(struct zcdma_chan *chan)
+{
+	struct zcdma_slot *slot, *ret = NULL;
+
+	for (slot = chan->window->slots; slot < chan->window->slots + ZCDMA_WINDOW; slot++)
+		if ((chan->inflight & slot->bit) && (!ret || (s32)(slot->turn - ret->turn) > 0))
+			ret = slot;
+	return ret;
+}
+
+/* Newest first, so that what runs again is in its old order, as below. Under chan->lock. */
+static void take_back_parked(struct zcdma_chan *chan)
 {
 	struct zcdma_slot *slot, *tmp;
 
-	list_for_each_entry_safe_reverse(slot, tmp, list, node)
+	list_for_each_entry_safe_reverse(slot, tmp, &chan->parked, node)
 		give_back(slot);
 }
 
@@ -391,8 +448,9 @@ static void take_back(struct zcdma_chan *chan, struct list_head *list)
 static void collect(struct zcdma_chan *chan, struct zcdma_window *fresh)
 {
 	spin_lock_irq(&chan->lock);
-	take_back(chan, &chan->parked);
-	take_back(chan, &chan->inflight);
+	take_back_parked(chan);
+	while (chan->inflight)
+		give_back(youngest(chan));
 	chan->refused = 0;
 	if (fresh) {
 		list_add(&chan->window->node, &chan->retired);
@@ -422,7 +480,7 @@ void zcdma_chan_unpark(struct zcdma_chan *chan)
 {
 	spin_lock_irq(&chan->lock);
 	if (!list_empty(&chan->parked)) {
-		take_back(chan, &chan->parked);
+		take_back_parked(chan);
 		all_ready(chan);
 	}
 	spin_unlock_irq(&chan->lock);
@@ -451,7 +509,7 @@ static bool hangs(struct zcdma_chan *chan)
 	bool ret;
 
 	spin_lock_irq(&chan->lock);
-	ret = !list_empty(&chan->inflight) &&
+	ret = chan->inflight &&
 	      time_after_eq(jiffies, chan->progress + msecs_to_jiffies(ZCDMA_STALLED_MS));
 	spin_unlock_irq(&chan->lock);
 	return ret;

@@ -47,8 +47,20 @@
 #define ZCDMA_MAX_QUEUE_DEPTH		4096
 #define ZCDMA_DEFAULT_QUEUE_DEPTH	256
 
+#define ZCDMA_MAX_CHANNELS		16
+
 /* Descriptors that a channel may hold. Also what one session can make another wait for. */
-#define ZCDMA_WINDOW			32
+#define ZCDMA_WINDOW			32	/* bits of a u32 */
+
+/* Longest piece of a session with several channels: so that they share a large op. */
+#define ZCDMA_STRIPE			SZ_256K
+
+/*
+ * A registered op up to this length is finished in the completion callback, with
+ * interrupts off: synchronized, and its edges moved by the CPU. Longer ones are
+ * finished by whoever takes the completion.
+ */
+#define ZCDMA_QUICK			SZ_64K
 
 /*
  * An engine that finished something this recently is at work, not hung: what
@@ -64,11 +76,12 @@
 	 ZCDMA_CAP_UNORDERED | ZCDMA_CAP_COHERENT)
 
 struct cred;
+struct io_uring_cmd;
 struct zcdma_session;
 struct zcdma_request;
 struct zcdma_chan;
 
-/* ---- buffer.c: memory that an engine may reach ---- */
+/* ---- mem.c: memory that an engine may reach ---- */
 
 /* Pages and segments that fit here need no allocation: up to 4 KiB at any offset. */
 #define ZCDMA_INLINE			2
@@ -79,6 +92,8 @@ struct zcdma_chan;
  * @nr_pages: how many.
  * @offset: of the first byte in the first page.
  * @pinned: they are a user's and pinned; otherwise they are our own.
+ * @single: mapped as one piece, without a scatter-gather table.
+ * @sync: mapped, and the CPU and the engine do not see the same without a sync.
  * @dir: which way the engine moves.
  * @sgt: what the device sees of the mapped part; no entries when not mapped.
  */
@@ -87,11 +102,50 @@ struct zcdma_mem {
 	unsigned int nr_pages;
 	unsigned int offset;
 	bool pinned;
+	bool single;
+	bool sync;
 	enum dma_data_direction dir;
 	struct sg_table sgt;
 	struct page *inline_pages[ZCDMA_INLINE];
 	struct scatterlist inline_sg[ZCDMA_INLINE];
 };
+
+/* No memory: what zcdma_mem_release() leaves behind, and takes. */
+static inline void zcdma_mem_reset(struct zcdma_mem *mem)
+{
+	mem->pages = NULL;
+	mem->nr_pages = 0;
+	mem->pinned = false;
+	mem->single = false;
+	mem->sync = false;
+	mem->sgt.sgl = NULL;
+}
+
+/* Where a walk along a mapped list stands. */
+struct zcdma_cursor {
+	struct scatterlist *sg;
+	size_t offset;
+};
+
+static inline dma_addr_t zcdma_cursor_addr(const struct zcdma_cursor *at)
+{
+	return sg_dma_address(at->sg) + at->offset;
+}
+
+static inline size_t zcdma_cursor_left(const struct zcdma_cursor *at)
+{
+	return sg_dma_len(at->sg) - at->offset;
+}
+
+void zcdma_cursor_settle(struct zcdma_cursor *at);
+
+/* Forward by @len bytes, at most to the end of the list. */
+static inline void zcdma_cursor_advance(struct zcdma_cursor *at, size_t len)
+{
+	at->offset += len;
+	if (at->offset >= sg_dma_len(at->sg))
+		zcdma_cursor_settle(at);
+}
 
 /* How many of @len bytes (not 0) at @addr do not cross a boundary, given as a mask. */
 static inline size_t zcdma_within(u64 boundary, u64 addr, size_t len)
@@ -102,21 +156,68 @@ static inline size_t zcdma_within(u64 boundary, u64 addr, size_t len)
 unsigned long zcdma_mem_span(u64 addr, u64 len);
 int zcdma_charge(const struct cred *cred, unsigned long pages);
 void zcdma_uncharge(const struct cred *cred, unsigned long pages);
-int zcdma_mem_pin(struct zcdma_mem *mem, u64 addr, size_t len, enum dma_data_direction dir);
+int zcdma_mem_pin(struct zcdma_mem *mem, u64 addr, size_t len, enum dma_data_direction dir,
+		  unsigned int flags);
 int zcdma_mem_pattern(struct zcdma_mem *mem, u8 byte);
 void zcdma_mem_release(struct zcdma_mem *mem, bool written);
 int zcdma_mem_map(struct zcdma_mem *mem, struct zcdma_chan *chan, size_t start, size_t len);
 void zcdma_mem_unmap(struct zcdma_mem *mem, struct zcdma_chan *chan);
-void zcdma_mem_copy(struct zcdma_mem *dst, struct zcdma_mem *src, size_t start, size_t len);
+void zcdma_mem_to_device(struct zcdma_mem *mem, struct zcdma_chan *chan);
+void zcdma_mem_to_cpu(struct zcdma_mem *mem, struct zcdma_chan *chan);
+void zcdma_part_to_device(struct zcdma_chan *chan, struct zcdma_cursor at, size_t len,
+			  enum dma_data_direction dir);
+void zcdma_part_to_cpu(struct zcdma_chan *chan, struct zcdma_cursor at, size_t len);
+void zcdma_mem_copy(struct zcdma_mem *dst, size_t to, struct zcdma_mem *src, size_t from,
+		    size_t len);
 void zcdma_mem_fill(struct zcdma_mem *dst, u8 byte, size_t start, size_t len);
 
-/* ---- copy.c: one request ---- */
+/* ---- buffer.c: memory registered with a session ---- */
 
-/* Where a walk along a mapped list stands. */
-struct zcdma_cursor {
-	struct scatterlist *sg;
-	size_t offset;
+/**
+ * struct zcdma_buffer - memory registered with a session
+ * @mem: pinned, and mapped as long as @mapped says so.
+ * @pages: where each of its pages begins in the mapped list.
+ * @addr: user address at the time of the registration.
+ * @len: in bytes.
+ * @cred: whose user is charged for @charged pages.
+ * @read_only: no op may write to it.
+ * @mapped: counted in device->mapped. Under session->reaping.
+ * @users: requests that name it and are not cleaned up. Under session->lock.
+ */
+struct zcdma_buffer {
+	struct zcdma_mem mem;
+	struct zcdma_cursor *pages;
+	u64 addr;
+	size_t len;
+	const struct cred *cred;
+	unsigned long charged;
+	bool read_only;
+	bool mapped;
+	unsigned int users;
 };
+
+int zcdma_buffer_register(struct zcdma_session *session, struct zcdma_register_buffer *what);
+int zcdma_buffer_unregister(struct zcdma_session *session,
+			    const struct zcdma_unregister_buffer *what);
+struct zcdma_buffer *zcdma_buffer_get(struct zcdma_session *session, u32 id, u64 start, u64 len,
+				      bool write);
+void zcdma_buffer_put(struct zcdma_session *session, struct zcdma_buffer *buffer);
+
+/* Where byte @start of a mapped buffer is in the mapped list. */
+static inline struct zcdma_cursor zcdma_buffer_seek(const struct zcdma_buffer *buffer,
+						    size_t start)
+{
+	size_t first = buffer->mem.offset + start;
+	struct zcdma_cursor at = buffer->pages[first >> PAGE_SHIFT];
+
+	zcdma_cursor_advance(&at, first < PAGE_SIZE ? start : offset_in_page(first));
+	return at;
+}
+
+void zcdma_buffers_unmap(struct zcdma_session *session);
+void zcdma_buffers_release(struct zcdma_session *session);
+
+/* ---- copy.c: one request ---- */
 
 /*
  * Somebody takes completions: read(), or a SUBMIT that waits. On the stack of the
@@ -127,76 +228,93 @@ struct zcdma_taker {
 	struct list_head node;		/* session->takers */
 	struct list_head done;		/* finished, and nobody else's */
 	bool collect;			/* what finishes comes to @done; else to read() */
+	bool dirty;			/* some of it was not clean when it finished */
 	unsigned int left;		/* requests that point here, not finished */
 	struct completion all;		/* @left has dropped to 0 */
 };
 
 /**
  * struct zcdma_request - an op's kernel-side life
- * @node: in session->queue, then ->active, then ->done (or taker->done), perhaps ->late.
- * @session: holds a reference on it.
+ * @node: in session->queue, then ->active, then ->done (or ->rings, or taker->done),
+ *	perhaps ->late; in session->spares when it is none.
+ * @session: lives as long as the request does.
  * @taker: the SUBMIT that waits for it, or NULL.
+ * @uring: the io_uring command that gets the completion, or NULL.
+ * @op: what the user wrote.
  * @index: the op's place in its SUBMIT.
- * @cred: whose user is charged for @charged pages.
+ * @pending: pieces handed out and not yet given back.
  * @deadline: on the monotonic clock, in ns. Not in jiffies: a tick may come late.
- * @user_data: the op's.
- * @opcode: the op's.
- * @byte: of a fill.
- * @mapped: the mems are mapped for DMA; counted in chan->mapped.
- * @clean: unmapped, unpinned, discharged: the completion is ready to be read.
+ * @own: @src, @dst, @cred and @charged hold something: not all of the memory is registered.
+ * @mapped: @src and @dst are mapped for DMA; counted in device->mapped.
+ * @quick: can be cleaned up in any context.
+ * @clean: cleaned up: the completion is ready to be read.
  * @finished: it has its one completion.
  * @res: 0 or what went wrong first.
  * @flags: &enum zcdma_done_flags so far.
- * @len: of the op.
  * @head: bytes before the part that the engine moves; the CPU moves them.
  * @body: bytes that the engine moves; the CPU moves the rest. See copy.c.
  * @next: first byte of the body that was not handed out yet, counted from @head.
  * @failed_at: first byte of the body that is not certainly there.
- * @pending: pieces handed out and not yet given back.
+ * @dst_start: where the body begins in a registered target.
+ * @src_at: where the next piece begins in the source.
+ * @dst_at: the same in the target.
+ * @src_buffer: registered memory that the source is in, or NULL: then it is @src.
+ * @dst_buffer: the same for the target.
+ * @cred: whose user is charged for @charged pages.
+ * @src: source, unless it is registered.
+ * @dst: target, unless it is registered.
  */
 struct zcdma_request {
 	struct list_head node;
 	struct zcdma_session *session;
 	struct zcdma_taker *taker;
+	struct io_uring_cmd *uring;
+	struct zcdma_op op;
 	unsigned int index;
 	unsigned int pending;
-	const struct cred *cred;
-	unsigned long charged;
 	u64 deadline;
-	u64 user_data;
-	u8 opcode;
-	u8 byte;
+	bool own;
 	bool mapped;
+	bool quick;
 	bool clean;
 	bool finished;
 	s32 res;
 	u32 flags;
-	size_t len;
 	size_t head;
 	size_t body;
 	size_t next;
 	size_t failed_at;
+	struct zcdma_cursor dst_start;
 	struct zcdma_cursor src_at;
 	struct zcdma_cursor dst_at;
+	struct zcdma_buffer *src_buffer;
+	struct zcdma_buffer *dst_buffer;
+	const struct cred *cred;
+	unsigned long charged;
 	struct zcdma_mem src;
 	struct zcdma_mem dst;
 };
 
 /* One descriptor: a piece of a request, on its way to the engine or at it. */
 struct zcdma_slot {
-	struct list_head node;		/* chan->free, ->parked or ->inflight */
+	struct list_head node;		/* chan->parked */
 	struct zcdma_chan *chan;
 	struct zcdma_request *req;	/* NULL when free: a late callback finds nothing */
+	u32 bit;			/* in chan->free and ->inflight */
+	u32 turn;			/* the younger, the larger */
 	size_t offset;			/* in the request's body */
 	size_t len;
 	dma_addr_t src;
 	dma_addr_t dst;
 };
 
-int zcdma_op_check(const struct zcdma_op *op);
-struct zcdma_request *zcdma_request_create(struct zcdma_session *session,
-					   const struct zcdma_op *op, u64 now);
+struct zcdma_request *zcdma_request_alloc(gfp_t gfp);
+void zcdma_request_reset(struct zcdma_request *req, struct zcdma_session *session);
+int zcdma_request_pin(struct zcdma_request *req, u64 now);
+int zcdma_request_find_buffers(struct zcdma_request *req);
+int zcdma_request_map(struct zcdma_request *req);
 void zcdma_request_clean(struct zcdma_request *req);
+void zcdma_request_clean_quick(struct zcdma_request *req);
 void zcdma_request_free(struct zcdma_request *req);
 void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot);
 void zcdma_request_rewind(struct zcdma_request *req, size_t offset);
@@ -204,6 +322,30 @@ u64 zcdma_request_done(const struct zcdma_request *req);
 struct dma_async_tx_descriptor *zcdma_slot_prep(struct zcdma_slot *slot);
 int zcdma_request_init(void);
 void zcdma_request_exit(void);
+
+/* ---- device.c: what is behind channels ---- */
+
+/**
+ * struct zcdma_device - the device that channels belong to
+ * @node: in a list of all.
+ * @refs: the channels.
+ * @provider: the device whose driver may be unbound.
+ * @mapped: requests and buffers with DMA mappings: while not 0 the provider must not go.
+ * @idle: woken when @mapped drops to 0.
+ */
+struct zcdma_device {
+	struct list_head node;
+	refcount_t refs;
+	struct device *provider;
+	atomic_t mapped;
+	wait_queue_head_t idle;
+};
+
+struct zcdma_device *zcdma_device_get(struct device *provider);
+void zcdma_device_put(struct zcdma_device *device);
+int zcdma_device_mapping(struct zcdma_session *session);
+void zcdma_device_unmapped(struct zcdma_device *device);
+void zcdma_device_drain(struct device *provider);
 
 /* ---- chan.c: leases ---- */
 
@@ -225,7 +367,7 @@ struct zcdma_window {
  * @node: in the registry.
  * @dma: the dmaengine channel; not to be used once @state is GONE.
  * @dev: the device that DMA is mapped for.
- * @provider: the device whose driver may be unbound.
+ * @device: whose channel it is; for all of a device the same.
  * @exclusive: one session has it for itself. Under zcdma_registry, as the next three.
  * @lanes: the places of its sessions. Changed under @lock as well.
  * @sessions: how many.
@@ -238,15 +380,15 @@ struct zcdma_window {
  * @line: what the CPU and the engine must not share at the edges of a target.
  * @max_seg: longest segment to map.
  * @boundary: mask of addresses that a piece must not cross.
- * @mapped: requests with DMA mappings: while not 0 the provider must not go.
  * @lock: protects what follows.
  * @state: see there.
  * @pumping: one context is handing pieces to the engine.
  * @again: it must look once more before it ends.
  * @ready: lanes of the sessions that have something, in turn.
- * @free: slots with no piece.
  * @parked: pieces that the engine had no room for.
- * @inflight: pieces at the engine, oldest first.
+ * @free: slots with no piece, a bit each.
+ * @inflight: slots with pieces at the engine, a bit each.
+ * @turn: of the next piece to be cut.
  * @window: the slots.
  * @retired: windows in which a callback may still arrive, until the release.
  * @max_piece: longest piece the engine is known to take.
@@ -255,7 +397,7 @@ struct zcdma_window {
  * @progress: when the engine last finished something or was given work while idle.
  * @refill: hands out more where the callback cannot.
  * @close: gives the channel back when the engine is done, where it cannot be stopped.
- * @idle: woken when the pump ends, the engine runs empty, or @mapped drops to 0.
+ * @idle: woken when the pump ends or the engine runs empty.
  * @stopping: one at a time stops the engine.
  */
 struct zcdma_chan {
@@ -264,7 +406,7 @@ struct zcdma_chan {
 	struct list_head node;
 	struct dma_chan *dma;
 	struct device *dev;
-	struct device *provider;
+	struct zcdma_device *device;
 
 	bool exclusive;
 	struct list_head lanes;
@@ -279,16 +421,16 @@ struct zcdma_chan {
 	u32 line;
 	size_t max_seg;
 	u64 boundary;
-	atomic_t mapped;
 
 	spinlock_t lock;		/* the rest, but for @stopping */
 	enum zcdma_chan_state state;
 	bool pumping;
 	bool again;
 	struct list_head ready;
-	struct list_head free;
 	struct list_head parked;
-	struct list_head inflight;
+	u32 free;
+	u32 inflight;
+	u32 turn;
 	struct zcdma_window *window;
 	struct list_head retired;
 	size_t max_piece;
@@ -306,14 +448,15 @@ struct zcdma_lane {
 	struct list_head node;		/* chan->lanes */
 	struct list_head turn;		/* chan->ready, under chan->lock */
 	struct zcdma_session *session;
+	struct zcdma_chan *chan;
 };
 
 extern struct mutex zcdma_registry;
 extern struct workqueue_struct *zcdma_wq;
 
 int zcdma_chan_query(struct zcdma_chan *only, struct zcdma_query_channel *query);
-struct zcdma_chan *zcdma_chan_join(struct zcdma_lane *lane, struct zcdma_attach *how);
-void zcdma_chan_leave(struct zcdma_chan *chan, struct zcdma_lane *lane);
+int zcdma_chan_join(struct zcdma_lane *lanes, struct zcdma_attach *how);
+void zcdma_chan_leave(struct zcdma_lane *lanes, unsigned int nr);
 void zcdma_chan_put(struct zcdma_chan *chan);
 void zcdma_chan_exit(void);
 
@@ -338,7 +481,7 @@ const char *zcdma_provider_name(struct dma_chan *dma);
 
 int zcdma_window_init(struct zcdma_chan *chan);
 void zcdma_window_free(struct zcdma_chan *chan);
-void zcdma_chan_ready(struct zcdma_chan *chan, struct zcdma_lane *lane);
+bool zcdma_chan_kick(struct zcdma_lane *lane, unsigned int budget);
 void zcdma_chan_pump(struct zcdma_chan *chan);
 bool zcdma_chan_idle(struct zcdma_chan *chan);
 void zcdma_chan_unpark(struct zcdma_chan *chan);
@@ -349,22 +492,35 @@ void zcdma_chan_shut(struct zcdma_chan *chan);
 
 /**
  * struct zcdma_session - an open file
- * @ref: the file, each request, each work that is pending.
+ * @ref: the file, until nothing of it is left at the engine; each work that is pending.
  * @attaching: one ATTACH at a time.
- * @chan: set once by ATTACH, with release semantics.
- * @lane: its place there.
+ * @chan: set once by ATTACH, with release semantics. Of several, the first: all
+ *	are of one device, so memory mapped for one is mapped for each.
+ * @lanes: its places, one at each of its channels.
+ * @nr_lanes: how many.
  * @deadline_ms: of ops that name none.
  * @reaping: one at a time takes completions and cleans up.
+ * @buffers: registered memory, by id - 1, with holes. Changed under @reaping.
+ * @nr_buffers: places there.
  * @lock: protects what follows.
  * @queue: requests with pieces to hand out, oldest first.
  * @active: all pieces handed out, or no more to be.
  * @done: finished, not read yet.
+ * @rings: finished, on the way to an io_uring.
  * @takers: who takes completions just now; what they have is swept as well.
  * @late: read, and the engine, which cannot be stopped, still has pieces.
+ * @spares: requests to be used again; with registered buffers, as many as there
+ *	can be.
+ * @nr_spares: how many.
  * @depth: most that may be outstanding.
  * @outstanding: accepted and not yet reaped.
+ * @dirty: finished and not cleaned up.
  * @err: 0, or why no more ops are taken.
  * @closed: nobody will read; the janitor cleans up at once.
+ * @left: closed, and at no channel any more.
+ * @over: and nothing of it is at an engine: the file's reference has been put.
+ * @stocked: @spares were filled up.
+ * @blocked: a barrier waits for what is before it.
  * @watching: the deadline work is armed, for @watch_at.
  * @sweeping: the janitor is armed.
  * @watch_at: as a request's deadline.
@@ -376,20 +532,31 @@ struct zcdma_session {
 	struct kref ref;
 	struct mutex attaching;		/* see above, as the others */
 	struct zcdma_chan *chan;
-	struct zcdma_lane lane;
+	struct zcdma_lane *lanes;
+	unsigned int nr_lanes;
 	u32 deadline_ms;
 	struct mutex reaping;		/* popping from @done, cleaning what is on a list */
+	struct zcdma_buffer **buffers;	/* changed under @lock as well */
+	unsigned int nr_buffers;
 
 	spinlock_t lock;		/* the rest */
 	struct list_head queue;
 	struct list_head active;
 	struct list_head done;
+	struct list_head rings;
 	struct list_head takers;
 	struct list_head late;
+	struct list_head spares;
+	unsigned int nr_spares;
 	unsigned int depth;
 	unsigned int outstanding;
+	unsigned int dirty;
 	int err;
 	bool closed;
+	bool left;
+	bool over;
+	bool stocked;
+	bool blocked;
 	bool watching;
 	bool sweeping;
 	u64 watch_at;
@@ -409,15 +576,21 @@ int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *wha
 ssize_t zcdma_session_read(struct zcdma_session *session, char __user *buf, size_t size,
 			   bool nonblock);
 __poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, poll_table *pt);
+void zcdma_session_kick(struct zcdma_session *session);
 void zcdma_session_sweep(struct zcdma_session *session);
 void zcdma_session_wait_gone(void);
 
 /* ---- queue.c: the way of requests through their session ---- */
 
-int zcdma_queue_reserve(struct zcdma_session *session);
-void zcdma_queue_unreserve(struct zcdma_session *session);
-int zcdma_queue_add(struct zcdma_session *session, struct zcdma_request *req);
-bool zcdma_queue_cut(struct zcdma_session *session, struct zcdma_slot *slot);
+int zcdma_queue_stock(struct zcdma_session *session);
+int zcdma_queue_reserve(struct zcdma_session *session, unsigned int want,
+			struct list_head *batch, unsigned int *nr);
+void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch);
+int zcdma_queue_find_buffers(struct zcdma_session *session, struct list_head *batch,
+			     struct list_head *rest);
+int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch);
+unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
+			     unsigned int max, struct zcdma_slot **slots);
 void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t len);
 void zcdma_piece_done(struct zcdma_slot *slot, struct zcdma_request *req, u32 flags);
 void zcdma_piece_failed(struct zcdma_slot *slot, struct zcdma_request *req, u32 flags);
@@ -427,7 +600,8 @@ void zcdma_queue_fail(struct zcdma_session *session, int err);
 void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect);
 void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker);
 void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
-			 unsigned int nr);
+			 unsigned int nr, bool all);
+void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out);
 void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker);
 bool zcdma_queue_idle(struct zcdma_session *session);
 void zcdma_queue_watch(struct work_struct *work);
@@ -436,5 +610,12 @@ void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out)
 /* ---- submit.c: SUBMIT ---- */
 
 int zcdma_submit(struct zcdma_session *session, struct zcdma_submit *what);
+int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch);
+void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch);
+
+/* ---- uring.c: io_uring commands ---- */
+
+int zcdma_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+void zcdma_uring_finished(struct zcdma_request *req);
 
 #endif

@@ -332,6 +332,21 @@ int zc_cancel(int fd, __u64 user_data, __u32 flags, __u32 *cancelled)
 	return err;
 }
 
+int zc_register(int fd, const void *memory, size_t len, __u32 flags)
+{
+	struct zcdma_register_buffer what = { .flags = flags, .addr = zc_ptr(memory), .len = len };
+	int err = zc_ioctl(fd, ZCDMA_IOC_REGISTER_BUFFER, &what);
+
+	return err ?: (int)what.out_buffer;
+}
+
+int zc_unregister(int fd, __u32 buffer)
+{
+	struct zcdma_unregister_buffer what = { .buffer = buffer };
+
+	return zc_ioctl(fd, ZCDMA_IOC_UNREGISTER_BUFFER, &what);
+}
+
 char *zc_map(size_t size)
 {
 	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -89,6 +89,12 @@ short zc_poll(int fd, short events, int ms);
 
 int zc_cancel(int fd, __u64 user_data, __u32 flags, __u32 *cancelled);
 
+/* ---- registered memory ---- */
+
+/* The buffer's id, or -errno. */
+int zc_register(int fd, const void *memory, size_t len, __u32 flags);
+int zc_unregister(int fd, __u32 buffer);
+
 /* ---- memory ---- */
 
 /* Anonymous memory, zeroed, in small pages; a test that gets none ends. */

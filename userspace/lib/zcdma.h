@@ -55,6 +55,8 @@ extern "C" {
  */
 struct zcdma_session;
 
+struct io_uring_sqe;
+
 /**
  * zcdma_version() - the library's version
  *
@@ -132,8 +134,8 @@ int zcdma_find_channel(const struct zcdma_session *session, const char *name,
 /**
  * zcdma_attach() - lease a channel for this session
  * @session: the session.
- * @options: name or capabilities of the channel, queue depth, deadline,
- *	exclusive or not; @options->out_name is filled in. NULL: any channel
+ * @options: name or capabilities of the channel, how many of its device, queue depth,
+ *	deadline, exclusive or not; @options->out_name is filled in. NULL: any channel
  *	that copies, shared, defaults for the rest.
  *
  * Returns 0. A session attaches once, before its first op, and keeps its
@@ -142,6 +144,49 @@ int zcdma_find_channel(const struct zcdma_session *session, const char *name,
  * Errors: ENODEV no such channel; EBUSY taken; EPERM not allowed; EISCONN.
  */
 int zcdma_attach(struct zcdma_session *session, struct zcdma_attach *options);
+
+/**
+ * zcdma_register() - pin, charge and map memory once, for many ops
+ * @session: the session, attached.
+ * @addr: where it begins, any alignment.
+ * @len: in bytes, 1 to the module's longest op.
+ * @flags: bits of enum zcdma_buffer_flags, or 0.
+ *
+ * Returns the buffer's id, more than 0, for src_buffer and dst_buffer of an op, whose
+ * src and dst are then offsets in it. Such an op costs a fraction of one on other
+ * memory, if the memory is used more than once or twice. Blocks for as long as page
+ * faults take. The memory stays the caller's: keep it until zcdma_unregister().
+ *
+ * Errors: ENOMEM over RLIMIT_MEMLOCK; EFAULT it cannot be pinned; EINVAL, EMSGSIZE,
+ * ENOSPC, ENOTCONN, ENODEV.
+ */
+int zcdma_register(struct zcdma_session *session, const void *addr, size_t len, __u32 flags);
+
+/**
+ * zcdma_unregister() - give registered memory back
+ * @session: the session.
+ * @buffer: what zcdma_register() returned.
+ *
+ * Returns 0. zcdma_close() does it as well.
+ *
+ * Errors: EBUSY ops that name it are outstanding; EINVAL there is none.
+ */
+int zcdma_unregister(struct zcdma_session *session, int buffer);
+
+/**
+ * zcdma_prep_sqe() - make an op an entry of an io_uring
+ * @session: the session, attached; to be kept until the ring has given the completion.
+ * @sqe: two entries' room, as io_uring_get_sqe() gives it on a ring that was made with
+ *	IORING_SETUP_SQE128; overwritten.
+ * @op: what to do; may be reused when the call returns. Its user_data becomes the
+ *	entry's; set that afterwards for another.
+ *
+ * To be followed by io_uring_submit(). The completion comes by the ring, not by
+ * zcdma_reap(): res is the number of bytes, all of them, or a negative errno. Needs
+ * no library but the kernel's header <linux/io_uring.h>. Never blocks, never fails.
+ */
+void zcdma_prep_sqe(const struct zcdma_session *session, struct io_uring_sqe *sqe,
+		    const struct zcdma_op *op);
 
 /**
  * zcdma_submit() - hand over ops

@@ -44,11 +44,19 @@
 /**
  * enum zcdma_feature - bits of &zcdma_get_info.out_features
  * @ZCDMA_FEATURE_COPY_FILL: sessions take %ZCDMA_OP_COPY and %ZCDMA_OP_FILL.
+ * @ZCDMA_FEATURE_BUFFERS: %ZCDMA_IOC_REGISTER_BUFFER, and ops on registered memory.
+ * @ZCDMA_FEATURE_CHANNELS: &zcdma_attach.channels may be more than 1.
+ * @ZCDMA_FEATURE_BARRIER: %ZCDMA_OP_FLAG_BARRIER.
+ * @ZCDMA_FEATURE_URING: ops by io_uring, %ZCDMA_URING_OP.
  *
  * Later additions to this ABI each get a bit. There is no version number.
  */
 enum zcdma_feature {
 	ZCDMA_FEATURE_COPY_FILL	= 1 << 0,
+	ZCDMA_FEATURE_BUFFERS	= 1 << 1,
+	ZCDMA_FEATURE_CHANNELS	= 1 << 2,
+	ZCDMA_FEATURE_BARRIER	= 1 << 3,
+	ZCDMA_FEATURE_URING	= 1 << 4,
 };
 
 /**
@@ -201,8 +209,9 @@ enum zcdma_attach_flags {
 /**
  * struct zcdma_attach - %ZCDMA_IOC_ATTACH: lease a channel for this session
  * @flags: bits of &enum zcdma_attach_flags.
- * @channels: how many channels of one device; 0 means 1. More than 1 is for
- *	modules with a feature bit for it.
+ * @channels: how many channels of one device, up to 16; 0 means 1. With several, the
+ *	ops of the session are spread over them, and a long op is cut into pieces
+ *	that several move at the same time. All or none are leased.
  * @caps: bits of &enum zcdma_cap that the channel must have.
  * @queue_depth: how many ops may be outstanding, that is accepted and not yet
  *	reaped; 0 asks for the default. 1 to &zcdma_get_info.out_max_queue_depth.
@@ -211,7 +220,7 @@ enum zcdma_attach_flags {
  * @name: of a channel, a device or a provider as %ZCDMA_IOC_QUERY_CHANNEL
  *	gives them. Empty: any channel with @caps, hardware before software,
  *	free before shared. Must hold a final zero.
- * @out_name: the (first) channel's name.
+ * @out_name: the (first) channel's name; %ZCDMA_QUERY_ATTACHED tells of the others.
  *
  * A session attaches once and keeps its channel until the file is closed.
  *
@@ -230,6 +239,60 @@ struct zcdma_attach {
 };
 
 /**
+ * enum zcdma_buffer_flags - bits of &zcdma_register_buffer.flags
+ * @ZCDMA_BUFFER_READ_ONLY: ops only read it. For memory that the caller may not write,
+ *	or that must not be written.
+ */
+enum zcdma_buffer_flags {
+	ZCDMA_BUFFER_READ_ONLY	= 1 << 0,
+};
+
+/**
+ * struct zcdma_register_buffer - %ZCDMA_IOC_REGISTER_BUFFER: pin, charge and map once
+ * @flags: bits of &enum zcdma_buffer_flags.
+ * @out_buffer: its id, for &zcdma_op.src_buffer and &zcdma_op.dst_buffer; never 0.
+ * @addr: user address, any alignment.
+ * @len: in bytes, 1 to &zcdma_get_info.out_max_len.
+ *
+ * An op on registered memory costs far less: nothing is pinned, charged, mapped or
+ * allocated for it. Its memory is charged to the caller's RLIMIT_MEMLOCK, whole
+ * pages, until %ZCDMA_IOC_UNREGISTER_BUFFER or the end of the session. Registrations
+ * may overlap, and are charged each.
+ *
+ * What is registered are the pages that are there at the time of the call. They
+ * stay what ops move after munmap(), mremap(), or when something else is mapped at
+ * @addr. After fork() they are those of the parent; the child shares the session,
+ * and its ops on the buffer move the parent's pages. After exec(), or the end of
+ * the process, they live as long as the session does.
+ *
+ * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH; EINVAL for a length of 0, a range that
+ * wraps around; EMSGSIZE for a @len above the longest; EFAULT for memory that cannot
+ * be read (or written, without %ZCDMA_BUFFER_READ_ONLY), for memory of a device, or
+ * of a file that may not be pinned for long; ENOMEM over RLIMIT_MEMLOCK, or where the
+ * engine reaches memory through bounce buffers or an IOMMU that have no more room;
+ * ENOSPC for more than 1,024 buffers of a session. Nothing stays charged.
+ */
+struct zcdma_register_buffer {
+	__u32 flags;
+	__u32 out_buffer;
+	__u64 addr;
+	__u64 len;
+};
+
+/**
+ * struct zcdma_unregister_buffer - %ZCDMA_IOC_UNREGISTER_BUFFER: give it back
+ * @flags: none yet, must be 0.
+ * @buffer: its id.
+ *
+ * Errors: EINVAL when there is none; EBUSY while ops that name it are outstanding:
+ * reap their completions first.
+ */
+struct zcdma_unregister_buffer {
+	__u32 flags;
+	__u32 buffer;
+};
+
+/**
  * enum zcdma_opcode - what an op does
  * @ZCDMA_OP_COPY: copy &zcdma_op.len bytes from &zcdma_op.src to &zcdma_op.dst.
  * @ZCDMA_OP_FILL: fill &zcdma_op.len bytes at &zcdma_op.dst with the byte whose
@@ -241,15 +304,26 @@ enum zcdma_opcode {
 };
 
 /**
+ * enum zcdma_op_flags - bits of &zcdma_op.flags
+ * @ZCDMA_OP_FLAG_BARRIER: begin only when all ops submitted to this session before
+ *	have finished, well or not. What was submitted after it does not begin before
+ *	it does either, but may then run beside it. It costs a pause of the engine.
+ */
+enum zcdma_op_flags {
+	ZCDMA_OP_FLAG_BARRIER	= 1 << 0,
+};
+
+/**
  * struct zcdma_op - one transfer
  * @opcode: one of &enum zcdma_opcode.
  * @__reserved0: 0.
- * @flags: none yet, must be 0.
+ * @flags: bits of &enum zcdma_op_flags.
  * @user_data: given back in the completion, not looked at.
- * @src: where from, a user address (or what @opcode says).
- * @dst: where to, a user address.
+ * @src: where from: a user address, with @src_buffer an offset in bytes (or what
+ *	@opcode says).
+ * @dst: where to: a user address, with @dst_buffer an offset in bytes.
  * @len: how many bytes, 1 to &zcdma_get_info.out_max_len.
- * @src_buffer: 0. For ids of registered buffers, in modules that have them.
+ * @src_buffer: id of the registered buffer that the source is in, or 0.
  * @dst_buffer: the same for the target.
  * @deadline_ms: when to give up, in milliseconds from the submit, at most
  *	&zcdma_get_info.out_max_deadline_ms; 0 asks for the session's.
@@ -258,11 +332,11 @@ enum zcdma_opcode {
  *
  * The memory may be of any kind that can be pinned, at any address. From the
  * submit to the completion the source must not be written and the target
- * neither read nor written: what would be seen is undefined. It stays pinned
- * and is charged to the submitter's RLIMIT_MEMLOCK for that time, whole pages,
- * source and target both.
+ * neither read nor written: what would be seen is undefined. Unless it is
+ * registered, it stays pinned and is charged to the submitter's RLIMIT_MEMLOCK
+ * for that time, whole pages, source and target both.
  *
- * Ops may run and complete in any order.
+ * Ops may run and complete in any order, but for %ZCDMA_OP_FLAG_BARRIER.
  */
 struct zcdma_op {
 	__u8  opcode;
@@ -331,7 +405,7 @@ enum zcdma_submit_flags {
  * @count: how many ops, 1 to &zcdma_get_info.out_max_queue_depth.
  * @ops: address of an array of &struct zcdma_op.
  * @op_size: sizeof(struct zcdma_op), the stride of the array. As with the
- *	structs of ioctls, a longer one must end in zeros.
+ *	structs of ioctls, a longer one must end in zeros; at most a page.
  * @out_accepted: how many ops were accepted. Always written, on errors too,
  *	unless the struct itself was refused (EFAULT, E2BIG, EINVAL on it).
  * @completions: 0, or with %ZCDMA_SUBMIT_WAIT the address of an array of
@@ -345,9 +419,10 @@ enum zcdma_submit_flags {
  *
  * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH; EAGAIN when the queue is full:
  * reap some completions and try again; EINVAL for a length of 0, a range that
- * wraps around, a source and target that overlap; EMSGSIZE for a @len above the
- * longest; EFAULT for memory that is not mapped, not readable, for a target
- * that is not writable, for memory of a device; EINTR when a signal ended the
+ * wraps around, a source and target that overlap, an unknown buffer; EMSGSIZE for
+ * a @len above the longest; EFAULT for memory that is not mapped, not readable,
+ * for a target that is not writable, for memory of a device, for what is past the
+ * end of a buffer; EINTR when a signal ended the
  * wait: the ops go on and their completions come by read().
  */
 struct zcdma_submit {
@@ -388,10 +463,30 @@ struct zcdma_cancel {
 #define ZCDMA_IOC_GET_INFO	_IOWR(ZCDMA_IOC_MAGIC, 0x00, struct zcdma_get_info)
 #define ZCDMA_IOC_QUERY_CHANNEL	_IOWR(ZCDMA_IOC_MAGIC, 0x01, struct zcdma_query_channel)
 #define ZCDMA_IOC_ATTACH	_IOWR(ZCDMA_IOC_MAGIC, 0x02, struct zcdma_attach)
-/* 0x03 and 0x04 are for buffers */
+#define ZCDMA_IOC_REGISTER_BUFFER _IOWR(ZCDMA_IOC_MAGIC, 0x03, struct zcdma_register_buffer)
+#define ZCDMA_IOC_UNREGISTER_BUFFER \
+	_IOWR(ZCDMA_IOC_MAGIC, 0x04, struct zcdma_unregister_buffer)
 #define ZCDMA_IOC_SUBMIT	_IOWR(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_submit)
 #define ZCDMA_IOC_CANCEL	_IOWR(ZCDMA_IOC_MAGIC, 0x06, struct zcdma_cancel)
 /* 0x10 and up are for ports and streams */
+
+/*
+ * Ops by io_uring
+ *
+ * An SQE with opcode IORING_OP_URING_CMD, the session's descriptor, cmd_op
+ * %ZCDMA_URING_OP, and a &struct zcdma_op in its cmd field is an op. The ring must
+ * have been made with IORING_SETUP_SQE128; what of the field is behind the op must be
+ * 0. The op counts as one of the session's, as if by SUBMIT, but its completion comes
+ * by the ring alone: the CQE has the SQE's user_data, and the op's is not used. Its
+ * res is the number of bytes, which is the op's length, or a negative errno: those of
+ * a completion, and those of SUBMIT. A ring made with IORING_SETUP_CQE32 tells more
+ * in big_cqe[0]: bytes done in the low half, &enum zcdma_done_flags in the high one.
+ *
+ * Ops on registered memory are taken in the submitter's own context, without waiting.
+ * For others a thread of io_uring's pins the memory. They cannot be cancelled by
+ * io_uring; %ZCDMA_IOC_CANCEL can, by the op's user_data.
+ */
+#define ZCDMA_URING_OP		_IOW(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_op)
 
 /*
  * The file operations of a session
@@ -403,7 +498,7 @@ struct zcdma_cancel {
  * read again. ENODEV: the engine went away and all completions were read.
  *
  * poll() says POLLIN when read() has something, POLLOUT when the queue has
- * room, POLLHUP | POLLERR when the engine went away and all ops have finished.
+ * room (before ATTACH too), POLLHUP | POLLERR when the engine went away and all ops have finished.
  *
  * close() of the last descriptor cancels what has not begun. What the engine
  * already has is stopped or awaited in the kernel; no memory is released
