@@ -501,7 +501,8 @@ TEST_F(buffer, moved_right_by_engines_of_every_kind)
 		ASSERT_EQ(0, softdma_reset());
 		ASSERT_EQ(0, softdma_rebuild(kinds[k]));
 		ASSERT_EQ(0, softdma_set("pool", 3));
-		fd = self->fd = zc_session("softdma", 0);
+		fd = zc_session("softdma", 0);
+		self->fd = fd;
 		src = zc_register(fd, self->src, SIZE, 0);
 		dst = zc_register(fd, self->dst, SIZE, 0);
 		ASSERT_LT(0, src);

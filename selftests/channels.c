@@ -134,8 +134,8 @@ TEST_F(channels, share_many_ops)
 	for (int round = 0; round < 5; round++) {
 		pattern_write(target, self->dst, 0, SIZE);
 		for (int i = 0; i < 200; i++)
-			ops[i] = zc_copy_op(self->dst + 2 * i * PAGE + i, self->src + 2 * i * PAGE + i,
-					    2 * PAGE - i, i);
+			ops[i] = zc_copy_op(self->dst + 2 * i * PAGE + i,
+					    self->src + 2 * i * PAGE + i, 2 * PAGE - i, i);
 		ASSERT_EQ(0, zc_do_all(self->fd, ops, 200));
 		for (int i = 0; i < 200; i++)
 			ASSERT_TRUE(pattern_holds(source, self->dst + 2 * i * PAGE + i,
@@ -240,7 +240,8 @@ TEST_F(channels, keep_the_order_of_barriers_with_an_engine_that_wants_alignment)
 
 	close(self->fd);
 	ASSERT_EQ(0, softdma_rebuild("align=64 unordered=Y"));
-	fd = self->fd = zc_open(0);
+	fd = zc_open(0);
+	self->fd = fd;
 	ASSERT_EQ(0, attach(fd, "softdma", CHANNELS));
 	EXPECT_TRUE(chain_holds(fd, self->dst + 7, 1000, 30));
 	EXPECT_TRUE(chain_holds(fd, self->dst, 1024, 30));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The library: what it promises in its header. */
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -337,6 +338,43 @@ TEST_F(library, cancels)
 	EXPECT_EQ(-ECANCELED, c[0].res);
 	EXPECT_EQ(2, zcdma_cancel_all(self->session));
 	EXPECT_EQ(2, zcdma_reap(self->session, c, 4, PATIENCE));
+}
+
+TEST_F(library, registers_memory)
+{
+	struct zcdma_completion c;
+	struct zcdma_op op = { .opcode = ZCDMA_OP_COPY, .src = PAGE, .dst = 5, .len = 3 * PAGE };
+	int source_id, target_id;
+
+	EXPECT_EQ(-ENOTCONN, result(zcdma_register(self->session, self->src, SIZE, 0)));
+	ASSERT_EQ(0, attach(self->session, zc_provider(), 0, 0));
+	source_id = zcdma_register(self->session, self->src, SIZE, ZCDMA_BUFFER_READ_ONLY);
+	target_id = zcdma_register(self->session, self->dst, SIZE, 0);
+	ASSERT_LT(0, source_id);
+	ASSERT_LT(0, target_id);
+	op.src_buffer = source_id;
+	op.dst_buffer = target_id;
+	ASSERT_EQ(0, zcdma_submit_wait(self->session, &op, 1, &c, NULL));
+	EXPECT_EQ(0, c.res);
+	EXPECT_TRUE(pattern_holds(source, self->dst + 5, PAGE, 3 * PAGE));
+	EXPECT_EQ(0, zcdma_unregister(self->session, source_id));
+	EXPECT_EQ(-EINVAL, result(zcdma_unregister(self->session, source_id)));
+}
+
+TEST_F(library, makes_an_op_an_entry_of_a_ring)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 4711);
+	struct io_uring_sqe sqe[2];
+
+	memset(sqe, 0xff, sizeof(sqe));
+	zcdma_prep_sqe(self->session, sqe, &op);
+	EXPECT_EQ(IORING_OP_URING_CMD, sqe->opcode);
+	EXPECT_EQ(zcdma_fd(self->session), sqe->fd);
+	EXPECT_EQ(ZCDMA_URING_OP, sqe->cmd_op);
+	EXPECT_EQ(4711, sqe->user_data);
+	EXPECT_EQ(0, sqe->flags);
+	EXPECT_EQ(0, memcmp(sqe->cmd, &op, sizeof(op)));
+	EXPECT_TRUE(filled_with(0, sqe->cmd + sizeof(op), 80 - sizeof(op)));
 }
 
 /* ---- trouble ---- */

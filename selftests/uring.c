@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Ops by io_uring: what comes back, what is refused, and how rings end. */
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "kselftest_harness.h"
+#include "pattern.h"
+#include "softdma.h"
+#include "zcdma_util.h"
+
+#define PAGE		4096UL
+#define SIZE		(64 * PAGE)
+#define PATIENCE	20000
+
+static const struct pattern source = { 's', 1 }, target = { 't', 1 };
+
+FIXTURE(uring) {
+	struct io_uring ring;
+	long pinned;
+	int fd;
+	char *src, *dst;
+	int src_id, dst_id;
+};
+
+static int open_ring(struct io_uring *ring, unsigned int flags)
+{
+	return io_uring_queue_init(64, ring, flags);
+}
+
+FIXTURE_SETUP(uring)
+{
+	ASSERT_EQ(0, softdma_reset());
+	zc_unlimit_memlock();
+	self->pinned = zc_pinned_pages();
+	ASSERT_EQ(0, open_ring(&self->ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32));
+	self->fd = zc_session(zc_provider(), 0);
+	ASSERT_LE(0, self->fd);
+	self->src = zc_map(SIZE);
+	self->dst = zc_map(SIZE);
+	pattern_write(source, self->src, 0, SIZE);
+	pattern_write(target, self->dst, 0, SIZE);
+	self->src_id = zc_register(self->fd, self->src, SIZE, ZCDMA_BUFFER_READ_ONLY);
+	self->dst_id = zc_register(self->fd, self->dst, SIZE, 0);
+	ASSERT_LT(0, self->src_id);
+	ASSERT_LT(0, self->dst_id);
+}
+
+FIXTURE_TEARDOWN(uring)
+{
+	EXPECT_EQ(0, softdma_reset());
+	io_uring_queue_exit(&self->ring);
+	close(self->fd);
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+}
+
+/* What libzcdma's zcdma_prep_sqe() does, for a descriptor. */
+static struct io_uring_sqe *prep(struct io_uring *ring, int fd, const struct zcdma_op *op)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	CHILD_CHECK(sqe);
+	memset(sqe, 0, ring->flags & IORING_SETUP_SQE128 ? 128 : 64);
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = fd;
+	sqe->cmd_op = ZCDMA_URING_OP;
+	sqe->user_data = op->user_data;
+	memcpy(sqe->cmd, op, ring->flags & IORING_SETUP_SQE128 ? sizeof(*op) : 16);
+	return sqe;
+}
+
+/* The next completion: its user_data in *user_data, its extra word in *extra. */
+static int reap(struct io_uring *ring, __u64 *user_data, __u64 *extra)
+{
+	struct __kernel_timespec patience = { .tv_sec = PATIENCE / 1000 };
+	struct io_uring_cqe *cqe;
+	int res = io_uring_wait_cqe_timeout(ring, &cqe, &patience);
+
+	if (res)
+		return res;
+	res = cqe->res;
+	if (user_data)
+		*user_data = cqe->user_data;
+	if (extra)
+		*extra = cqe->big_cqe[0];
+	io_uring_cqe_seen(ring, cqe);
+	return res;
+}
+
+static int do_op(struct io_uring *ring, int fd, struct zcdma_op op)
+{
+	__u64 user_data;
+	int res;
+
+	op.user_data = 4711;
+	prep(ring, fd, &op);
+	if (io_uring_submit(ring) != 1)
+		return -EPROTO;
+	res = reap(ring, &user_data, NULL);
+	return user_data == 4711 ? res : -EBADMSG;
+}
+
+static struct zcdma_op registered(int dst_id, __u64 to, int src_id, __u64 from, size_t len)
+{
+	return (struct zcdma_op){
+		.opcode = ZCDMA_OP_COPY, .dst_buffer = dst_id, .dst = to,
+		.src_buffer = src_id, .src = from, .len = len,
+	};
+}
+
+static bool moved(const char *dst, size_t to, size_t from, size_t len)
+{
+	return pattern_holds(target, dst, 0, to) && pattern_holds(source, dst + to, from, len) &&
+	       pattern_holds(target, dst + to + len, to + len, SIZE - to - len);
+}
+
+TEST_F(uring, moves_registered_memory)
+{
+	const size_t lens[] = { 1, 100, PAGE, PAGE + 5, 20 * PAGE + 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		pattern_write(target, self->dst, 0, SIZE);
+		EXPECT_EQ(lens[i], do_op(&self->ring, self->fd,
+					 registered(self->dst_id, 3, self->src_id, 7, lens[i])));
+		EXPECT_TRUE(moved(self->dst, 3, 7, lens[i]));
+	}
+	EXPECT_EQ(0, zc_outstanding(self->fd));
+}
+
+TEST_F(uring, moves_other_memory)
+{
+	EXPECT_EQ(5 * PAGE, do_op(&self->ring, self->fd,
+				  zc_copy_op(self->dst + 9, self->src + 9, 5 * PAGE, 0)));
+	EXPECT_TRUE(moved(self->dst, 9, 9, 5 * PAGE));
+	EXPECT_EQ(PAGE, do_op(&self->ring, self->fd, zc_fill_op(self->dst, 0x5c, PAGE, 0)));
+	EXPECT_TRUE(filled_with(0x5c, self->dst, PAGE));
+}
+
+TEST_F(uring, tells_who_moved_it)
+{
+	struct zcdma_op op = registered(self->dst_id, 0, self->src_id, 0, PAGE);
+	__u64 extra = 0;
+
+	prep(&self->ring, self->fd, &op);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(PAGE, reap(&self->ring, NULL, &extra));
+	EXPECT_EQ(PAGE, (__u32)extra);
+	EXPECT_TRUE(extra >> 32 & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE));
+}
+
+TEST_F(uring, takes_batches)
+{
+	for (int round = 0; round < 20; round++) {
+		__u64 seen = 0;
+
+		pattern_write(target, self->dst, 0, SIZE);
+		for (int i = 0; i < 64; i++) {
+			struct zcdma_op op = registered(self->dst_id, i * PAGE, self->src_id,
+							i * PAGE, PAGE);
+
+			op.user_data = i;
+			prep(&self->ring, self->fd, &op);
+		}
+		ASSERT_EQ(64, io_uring_submit(&self->ring));
+		for (int i = 0; i < 64; i++) {
+			__u64 nr;
+
+			ASSERT_EQ(PAGE, reap(&self->ring, &nr, NULL));
+			ASSERT_FALSE(seen >> nr & 1);
+			seen |= 1ULL << nr;
+		}
+		ASSERT_TRUE(pattern_holds(source, self->dst, 0, SIZE));
+	}
+	EXPECT_EQ(0, zc_outstanding(self->fd));
+}
+
+/* read() and poll() know nothing of them. */
+TEST_F(uring, completions_come_by_the_ring_alone)
+{
+	struct zcdma_completion c;
+
+	EXPECT_EQ(PAGE, do_op(&self->ring, self->fd,
+			      registered(self->dst_id, 0, self->src_id, 0, PAGE)));
+	EXPECT_EQ(0, zc_read(self->fd, &c, 1));
+	EXPECT_EQ(0, zc_poll(self->fd, POLLIN, 0));
+}
+
+TEST_F(uring, without_large_entries_is_refused)
+{
+	struct zcdma_op op = registered(self->dst_id, 0, self->src_id, 0, PAGE);
+	struct io_uring small;
+
+	ASSERT_EQ(0, open_ring(&small, 0));
+	prep(&small, self->fd, &op);
+	ASSERT_EQ(1, io_uring_submit(&small));
+	EXPECT_EQ(-EINVAL, reap(&small, NULL, NULL));
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+	io_uring_queue_exit(&small);
+}
+
+TEST_F(uring, refuses_what_submit_refuses)
+{
+	struct zcdma_op good = registered(self->dst_id, 0, self->src_id, 0, PAGE), bad;
+	struct io_uring_sqe *sqe;
+	int loose = zc_open(0);
+
+	EXPECT_EQ(-ENOTCONN, do_op(&self->ring, loose, good));
+	close(loose);
+	bad = good;
+	bad.src_buffer = 99;
+	EXPECT_EQ(-EINVAL, do_op(&self->ring, self->fd, bad));
+	bad = good;
+	bad.len = SIZE + 1;
+	EXPECT_EQ(-EFAULT, do_op(&self->ring, self->fd, bad));
+	bad = good;
+	bad.__reserved2 = 1;
+	EXPECT_EQ(-EINVAL, do_op(&self->ring, self->fd, bad));
+	EXPECT_EQ(-EFAULT, do_op(&self->ring, self->fd, zc_copy_op(self->dst, NULL, PAGE, 0)));
+	sqe = prep(&self->ring, self->fd, &good);
+	((char *)sqe)[127] = 1;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(-EINVAL, reap(&self->ring, NULL, NULL));
+	prep(&self->ring, self->fd, &good)->cmd_op++;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(-ENOTTY, reap(&self->ring, NULL, NULL));
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+	EXPECT_EQ(0, zc_outstanding(self->fd));
+}
+
+TEST_F(uring, says_that_the_queue_is_full)
+{
+	int fd = zc_session("softdma", 2), src, dst, full = 0;
+	struct zcdma_op op;
+
+	src = zc_register(fd, self->src, SIZE, 0);
+	dst = zc_register(fd, self->dst, SIZE, 0);
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	for (int i = 0; i < 4; i++) {
+		op = registered(dst, i * PAGE, src, i * PAGE, PAGE);
+		prep(&self->ring, fd, &op);
+	}
+	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	for (int i = 0; i < 2; i++)
+		full += reap(&self->ring, NULL, NULL) == -EAGAIN;
+	EXPECT_EQ(2, full);
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+	close(fd);
+}
+
+/* ---- trouble ---- */
+
+TEST_F(uring, reports_errors_of_the_engine)
+{
+	int fd = zc_session("softdma", 0);
+
+	ASSERT_EQ(0, softdma_set("fail_nth", 1));
+	EXPECT_EQ(-EIO, do_op(&self->ring, fd, zc_copy_op(self->dst, self->src, PAGE, 0)));
+	close(fd);
+}
+
+TEST_F(uring, ends_at_the_deadline)
+{
+	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 0);
+	int fd = zc_session("softdma", 0);
+
+	op.deadline_ms = 600;
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	EXPECT_EQ(-ETIMEDOUT, do_op(&self->ring, fd, op));
+	close(fd);
+}
+
+TEST_F(uring, can_be_cancelled_by_ioctl)
+{
+	int fd = zc_session("softdma", 0);
+	struct zcdma_op op;
+	__u64 nr;
+
+	ASSERT_EQ(0, softdma_set("pool", 1));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	for (int i = 0; i < 2; i++) {
+		op = zc_copy_op(self->dst + i * PAGE, self->src, PAGE, i);
+		prep(&self->ring, fd, &op);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		zc_sleep_ms(50);
+	}
+	EXPECT_EQ(0, zc_cancel(fd, 1, 0, NULL));
+	EXPECT_EQ(-ECANCELED, reap(&self->ring, &nr, NULL));
+	EXPECT_EQ(1, nr);
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+	close(fd);
+}
+
+TEST_F(uring, fails_when_the_engine_leaves)
+{
+	int fd = zc_session("softdma", 0), src, dst;
+	struct zcdma_op op;
+
+	src = zc_register(fd, self->src, SIZE, 0);
+	dst = zc_register(fd, self->dst, SIZE, 0);
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	op = registered(dst, 0, src, 0, PAGE);
+	prep(&self->ring, fd, &op);
+	op = zc_copy_op(self->dst + PAGE, self->src + PAGE, PAGE, 0);
+	prep(&self->ring, fd, &op);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	zc_sleep_ms(50);
+	ASSERT_EQ(0, softdma_unbind());
+	EXPECT_EQ(-ENODEV, reap(&self->ring, NULL, NULL));
+	EXPECT_EQ(-ENODEV, reap(&self->ring, NULL, NULL));
+	ASSERT_EQ(0, softdma_bind());
+	close(fd);
+}
+
+/* A child with ops in flight, both kinds: then it does as it is told. */
+static pid_t child_with_ops(struct io_uring *ring, char *dst, char *src, void (*end)(int fd))
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		int fd = zc_session("softdma", 0);
+		struct zcdma_op op;
+		int a, b;
+
+		CHILD_CHECK(!open_ring(ring, IORING_SETUP_SQE128));
+		a = zc_register(fd, src, SIZE, 0);
+		b = zc_register(fd, dst, SIZE, 0);
+		for (int i = 0; i < 8; i++) {
+			op = registered(b, i * PAGE, a, i * PAGE, PAGE);
+			prep(ring, fd, &op);
+			op = zc_copy_op(dst + (8 + i) * PAGE, src, PAGE, i);
+			prep(ring, fd, &op);
+		}
+		CHILD_CHECK(io_uring_submit(ring) == 16);
+		zc_sleep_ms(50);
+		end(fd);
+	}
+	return pid;
+}
+
+static void end_by_exit(int fd)
+{
+}
+
+static void end_by_close(int fd)
+{
+	close(fd);
+}
+
+static void end_by_kill(int fd)
+{
+	raise(SIGKILL);
+}
+
+static void end_by_exec(int fd)
+{
+	execl("/bin/true", "true", NULL);
+	_exit(1);
+}
+
+/* The ring is torn down with ops in flight: they end, and nothing is left. */
+TEST_F(uring, ends_with_its_process)
+{
+	void (* const ends[])(int) = { end_by_exit, end_by_close, end_by_kill, end_by_exec };
+
+	for (int delay = 0; delay < 2; delay++) {
+		ASSERT_EQ(0, softdma_set("delay_us", delay ? 30000 : 0));
+		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+			long before = zc_pinned_pages();
+			struct io_uring ring;
+			pid_t pid = child_with_ops(&ring, self->dst, self->src, ends[i]);
+
+			EXPECT_EQ(ends[i] == end_by_kill ? -SIGKILL : 0, zc_wait(pid));
+			EXPECT_TRUE(zc_pinned_falls_to(before, PATIENCE)) {
+				TH_LOG("way %zu", i);
+			}
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
