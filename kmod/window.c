@@ -28,6 +28,12 @@
 #define MAX_REFUSALS	10
 #define REFUSAL_DELAY	msecs_to_jiffies(10)
 
+/*
+ * How often one call of the pump fills the window. An engine may be done with small
+ * pieces before all are handed out; in a callback that would then never end.
+ */
+#define MAX_ROUNDS	8
+
 static bool can_stop(const struct zcdma_chan *chan)
 {
 	return chan->caps & ZCDMA_CAP_TERMINATE;
@@ -336,16 +342,19 @@ static unsigned int fill_window(struct zcdma_chan *chan, unsigned int budget, un
 /* Called and left with chan->lock held. Return: how many pieces the engine got. */
 static unsigned int pump(struct zcdma_chan *chan, unsigned int budget, unsigned long *irq)
 {
-	unsigned int handed = 0;
+	unsigned int handed = 0, rounds = 0;
 
 	chan->again = true;
 	if (chan->pumping)
 		return 0;
 	chan->pumping = true;
-	while (chan->again && handed < budget) {
+	while (chan->again && handed < budget && rounds < MAX_ROUNDS) {
 		chan->again = false;
 		handed += fill_window(chan, budget - handed, irq);
+		rounds++;
 	}
+	if (chan->again && rounds == MAX_ROUNDS && chan->state == ZCDMA_CHAN_LIVE)
+		mod_delayed_work(zcdma_wq, &chan->refill, 0);
 	chan->pumping = false;
 	if (chan->state != ZCDMA_CHAN_LIVE)
 		wake_up(&chan->idle);
