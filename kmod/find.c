@@ -3,9 +3,9 @@
  * What channels there are, and what can be said of one without taking it.
  *
  * dmaengine has no call that lists channels. But dma_request_channel() shows
- * each free one to a filter function, with the list of channels locked; a filter
- * that always refuses takes nothing and sees them all, and through a channel's
- * device also the busy ones beside it.
+ * each free one to a filter function, with the list of channels locked. A filter
+ * that always refuses takes nothing; the first channel that it is shown leads to
+ * their class, and so to all of them, the busy ones as well.
  */
 #include <linux/dma-map-ops.h>
 #include <linux/glob.h>
@@ -39,29 +39,38 @@ static const struct {
 	{ .name = "hidma",	.reports = true },
 	{ .name = "fsl-qdma",	.reports = true },
 	{ .name = "ti-udma",	.reports = true },
+	{ .name = "xilinx-vdma", .reports = true },
 };
 
 struct walk {
-	struct dma_device *last;
+	bool done;
 	zcdma_visit_fn fn;
 	void *arg;
 };
 
-static bool visit_device(struct dma_chan *dma, void *arg)
+/* A channel that is about to go has been cut off from its device in the class. */
+static int visit(struct device *dev, void *arg)
+{
+	struct dma_chan *dma = container_of(dev, struct dma_chan_dev, device)->chan;
+	struct walk *walk = arg;
+
+	if (dma)
+		walk->fn(dma, walk->arg);
+	return 0;
+}
+
+static bool visit_class(struct dma_chan *dma, void *arg)
 {
 	struct walk *walk = arg;
-	struct dma_chan *each;
 
-	if (dma->device == walk->last)
-		return false;
-	walk->last = dma->device;
-	list_for_each_entry(each, &dma->device->channels, device_node)
-		walk->fn(each, walk->arg);
+	if (!walk->done)
+		class_for_each_device(dma->dev->device.class, NULL, walk, visit);
+	walk->done = true;
 	return false;
 }
 
 /**
- * zcdma_walk_channels() - look at each channel of each device that has a free one
+ * zcdma_walk_channels() - look at each channel there is, if any is free
  * @fn: called with dmaengine's list of channels locked.
  * @arg: for @fn.
  */
@@ -72,7 +81,7 @@ void zcdma_walk_channels(zcdma_visit_fn fn, void *arg)
 
 	dma_cap_zero(any);
 	/* The filter refuses, so nothing was taken that would have to be given back. */
-	WARN_ON_ONCE(dma_request_channel(any, visit_device, &walk));
+	WARN_ON_ONCE(dma_request_channel(any, visit_class, &walk));
 }
 
 const char *zcdma_provider_name(struct dma_chan *dma)

@@ -195,8 +195,8 @@ static bool has_more(const struct zcdma_chan *chan)
 	return !list_empty(&chan->parked) || !list_empty(&chan->ready);
 }
 
-/* The provider's callback for one descriptor, in whatever context. */
-static void slot_done(void *param, const struct dmaengine_result *result)
+/* The callback for one descriptor of a provider that reports errors, in whatever context. */
+static void slot_reported(void *param, const struct dmaengine_result *result)
 {
 	struct zcdma_slot *slot = param;
 	struct zcdma_chan *chan = slot->chan;
@@ -235,6 +235,29 @@ static void slot_done(void *param, const struct dmaengine_result *result)
 		mod_delayed_work(zcdma_wq, &chan->refill, 0);
 }
 
+/* The same of one that does not. */
+static void slot_done(void *param)
+{
+	slot_reported(param, NULL);
+}
+
+/*
+ * Some providers use a descriptor again, for whoever comes next, and do not clear
+ * "callback_result" (pl330, whose channels share them): a client that sets just
+ * "callback" then has ours called with its parameter. So only those get it who
+ * have something to say.
+ */
+static void set_callback(struct dma_async_tx_descriptor *desc, struct zcdma_slot *slot)
+{
+	if (slot->chan->done_flags & ZCDMA_DONE_REPORTED) {
+		desc->callback_result = slot_reported;
+	} else {
+		desc->callback_result = NULL;
+		desc->callback = slot_done;
+	}
+	desc->callback_param = slot;
+}
+
 /* Return: 0, -EAGAIN when the provider had no descriptor, -EIO when it refused it. */
 static int hand_over(struct zcdma_slot *slot)
 {
@@ -243,8 +266,7 @@ static int hand_over(struct zcdma_slot *slot)
 	if (!desc)
 		return -EAGAIN;
 	/* From here to the submit a provider may hold a lock: nothing that sleeps. */
-	desc->callback_result = slot_done;
-	desc->callback_param = slot;
+	set_callback(desc, slot);
 	return dma_submit_error(dmaengine_submit(desc)) ? -EIO : 0;
 }
 
