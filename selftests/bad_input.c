@@ -263,24 +263,32 @@ TEST_F(bad, device_memory)
 	EXPECT_TRUE(nothing_changed(self));
 }
 
-/* The kernel's time page is in every process; it is no memory of the process. */
+/*
+ * The kernel's time page is in every process; it is no memory of the process, and
+ * none writes to it. Where it is an ordinary page (32-bit Arm), reading it is fine.
+ */
 TEST_F(bad, page_of_the_kernel_for_the_vdso)
 {
 	FILE *f = fopen("/proc/self/maps", "re");
 	unsigned long vvar = 0;
 	char line[256];
+	int err;
 
-	if (zc_lacks("vvar"))
-		SKIP(return, "lacks vvar");
 	while (fgets(line, sizeof(line), f))
 		if (strstr(line, "[vvar]"))
 			vvar = strtoul(line, NULL, 16);
 	fclose(f);
 	ASSERT_NE(0, vvar);
-	EXPECT_EQ(-EFAULT, copy(self->fd, self->dst, (void *)vvar, 16));
 	EXPECT_EQ(-EFAULT, copy(self->fd, (void *)vvar, self->src, 16));
 	EXPECT_EQ(-EFAULT, fill(self->fd, (void *)vvar, 16));
 	EXPECT_TRUE(nothing_changed(self));
+	err = copy(self->fd, self->dst, (void *)vvar, 16);
+#ifdef __arm__
+	EXPECT_EQ(0, err);
+#else
+	EXPECT_EQ(-EFAULT, err);
+	EXPECT_TRUE(nothing_changed(self));
+#endif
 }
 
 /* ---- lengths ---- */

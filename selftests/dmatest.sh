@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154 # $work is of tap.sh
+#
+# The kernel's own dmatest, for shell tests. Needs tap.sh.
+
+: "${ZCDMA_PROVIDER:=softdma}"
+parameters=/sys/module/dmatest/parameters
+
+# The engine's channels that nobody has, by name.
+channels()
+{
+	zcdma list | awk -v p="$ZCDMA_PROVIDER" '$2 == p && $5 == "free" { print $1 }'
+}
+
+# log2 of the alignment that the engine wants, for dmatest.
+alignment()
+{
+	json=$(zcdma list --json | awk -f json.awk)
+	index=$(echo "$json" | sed -n "s/^\([0-9]*\)\.provider=$ZCDMA_PROVIDER\$/\1/p" | head -n 1)
+	echo "$json" | awk -F= -v key="$index.copy_align" '
+		$1 == key { for (n = $2; n > 1; n /= 2) log2++; print log2 + 0 }'
+}
+
+set_up()
+{
+	while [ $# -gt 0 ]; do
+		echo "$2" >$parameters/"$1" || return
+		shift 2
+	done
+}
+
+# dmatest takes channels when told their names and keeps them until it goes. How
+# many it got is in $taken.
+take()
+{
+	taken=0
+	for channel; do
+		if echo "$channel" 2>/dev/null >$parameters/channel; then
+			taken=$((taken + 1))
+		else
+			lacks all-channels || complain "dmatest does not get $channel" || return
+		fi
+	done
+	[ $taken -gt 0 ] || complain "no channel of $ZCDMA_PROVIDER"
+}
+
+# Let it run; the summaries of its threads are in $work/summaries.
+run_dmatest()
+{
+	mark="zcdma selftest: dmatest of process $$ at $(cut -d' ' -f1 /proc/uptime)"
+	echo "$mark" >/dev/kmsg
+	echo 1 >$parameters/run
+	cat $parameters/wait >/dev/null
+	dmesg | sed -n "/$mark/,\$p" | grep 'dmatest: .* summary' >"$work/summaries"
+}
+
+# with_dmatest COMMAND...: while it is loaded.
+with_dmatest()
+{
+	modprobe dmatest || return
+	"$@"
+	status=$?
+	modprobe -r dmatest || return
+	return $status
+}
