@@ -373,12 +373,17 @@ static void drop_done(struct zcdma_session *session)
 	zcdma_taker_end(session, &taker);
 }
 
-/* The closed session ends when the engine has nothing of it: the file's reference goes. */
-static void end_if_over(struct zcdma_session *session)
+/*
+ * The closed session ends when the engine has nothing of it: the file's reference goes.
+ * That may be in the janitor, from the moment on that the file has @left: its session is
+ * not to be touched any more by then.
+ */
+static void end_if_over(struct zcdma_session *session, bool left)
 {
 	bool over;
 
 	spin_lock_irq(&session->lock);
+	session->left |= left;
 	over = session->left && !session->over && zcdma_queue_idle(session) &&
 	       list_empty(&session->done);
 	session->over |= over;
@@ -438,7 +443,7 @@ static void janitor(struct work_struct *work)
 	zcdma_session_sweep(session);
 	unblock(session);
 	if (session->closed)
-		end_if_over(session);
+		end_if_over(session, false);
 	zcdma_session_put(session);
 }
 
@@ -457,9 +462,6 @@ void zcdma_session_close(struct zcdma_session *session)
 	spin_unlock_irq(&session->lock);
 	zcdma_queue_fail(session, -ECANCELED);
 	zcdma_chan_leave(session->lanes, session->nr_lanes);
-	spin_lock_irq(&session->lock);
-	session->left = true;
-	spin_unlock_irq(&session->lock);
 	zcdma_session_sweep(session);
-	end_if_over(session);
+	end_if_over(session, true);
 }
