@@ -70,8 +70,15 @@ static bool batch_is_right(const struct worker *w, const struct zcdma_op *ops,
 	for (int i = 0; i < BATCH; i++) {
 		size_t at = ops[i].dst - zc_ptr(w->dst), from = ops[i].src - zc_ptr(w->src);
 
-		if (c[i].res || c[i].done != ops[i].len || c[i].user_data != ops[i].user_data ||
-		    !pattern_holds(targets(w), w->dst + pos, pos, at - pos) ||
+		if (c[i].res || c[i].done != ops[i].len || c[i].user_data != ops[i].user_data) {
+			fprintf(stderr, "# op %llu, %llu bytes: completion %llu, %s, %llu bytes\n",
+				(unsigned long long)ops[i].user_data,
+				(unsigned long long)ops[i].len,
+				(unsigned long long)c[i].user_data, strerror(-c[i].res),
+				(unsigned long long)c[i].done);
+			return false;
+		}
+		if (!pattern_holds(targets(w), w->dst + pos, pos, at - pos) ||
 		    !pattern_holds(sources(w), w->dst + at, from, ops[i].len))
 			return false;
 		pos = at + ops[i].len;
@@ -86,8 +93,13 @@ static void *work(void *arg)
 	struct zcdma_op ops[BATCH];
 
 	for (; w->rounds > 0; w->rounds--) {
+		int err;
+
 		plan_batch(w, ops);
-		if (zc_submit_wait(w->fd, ops, BATCH, c, NULL) || !batch_is_right(w, ops, c))
+		err = zc_submit_wait(w->fd, ops, BATCH, c, NULL);
+		if (err)
+			fprintf(stderr, "# SUBMIT: %s\n", strerror(-err));
+		if (err || !batch_is_right(w, ops, c))
 			return NULL;
 	}
 	w->ok = true;
