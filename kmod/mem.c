@@ -157,6 +157,7 @@ int zcdma_mem_pattern(struct zcdma_mem *mem, u8 byte)
 		return -ENOMEM;
 	memset(page_address(page), byte, PAGE_SIZE);
 	mem->dir = DMA_TO_DEVICE;
+	mem->offset = 0;
 	mem->pages = mem->inline_pages;
 	mem->pages[0] = page;
 	mem->nr_pages = 1;
