@@ -165,6 +165,7 @@ TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 60)
 		for (int i = 0; i < SESSIONS / 8; i++) {
 			struct zcdma_op op = zc_fill_op(self->memory + i, 3, 1, i);
 
+			op.deadline_ms = 60000; /* until all sessions are there */
 			self->fds[i] = zc_session("softdma", 0);
 			ASSERT_LE(0, self->fds[i]);
 			ASSERT_EQ(0, zc_submit(self->fds[i], &op, 1, NULL));
