@@ -343,7 +343,7 @@ static struct zcdma_request *dirty_done(struct zcdma_session *session)
 	return req;
 }
 
-/* One that the engine has let go of. It may be clean already: see dispose() in queue.c. */
+/* One that the engine has let go of. It may be clean already: see dispose() in taker.c. */
 static struct zcdma_request *take_late(struct zcdma_session *session)
 {
 	struct zcdma_request *req, *found = NULL;

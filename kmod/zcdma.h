@@ -580,12 +580,18 @@ void zcdma_session_kick(struct zcdma_session *session);
 void zcdma_session_sweep(struct zcdma_session *session);
 void zcdma_session_wait_gone(void);
 
-/* ---- queue.c: the way of requests through their session ---- */
+/* ---- spare.c: spare requests, and places in the queue ---- */
 
 int zcdma_queue_stock(struct zcdma_session *session);
 int zcdma_queue_reserve(struct zcdma_session *session, unsigned int want,
 			struct list_head *batch, unsigned int *nr);
 void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch);
+void zcdma_spare_store(struct zcdma_session *session, struct zcdma_request *req);
+void zcdma_spare_thin_out(struct zcdma_session *session, struct list_head *surplus);
+void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplus);
+
+/* ---- queue.c: the way of requests through their session ---- */
+
 int zcdma_queue_find_buffers(struct zcdma_session *session, struct list_head *batch,
 			     struct list_head *rest);
 int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch);
@@ -597,15 +603,26 @@ void zcdma_piece_failed(struct zcdma_slot *slot, struct zcdma_request *req, u32 
 void zcdma_piece_back(struct zcdma_slot *slot, struct zcdma_request *req);
 int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what);
 void zcdma_queue_fail(struct zcdma_session *session, int err);
+bool zcdma_queue_idle(struct zcdma_session *session);
+void zcdma_queue_arm_janitor(struct zcdma_session *session);
+void zcdma_queue_watch_from(struct zcdma_session *session, u64 deadline);
+void zcdma_queue_wake_readers(struct zcdma_session *session);
+void zcdma_request_finish(struct zcdma_request *req);
+void zcdma_request_fail(struct zcdma_request *req, int err);
+
+/* ---- taker.c: completions on their way out ---- */
+
 void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect);
 void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker);
 void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
 			 unsigned int nr, bool all);
 void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out);
 void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker);
-bool zcdma_queue_idle(struct zcdma_session *session);
-void zcdma_queue_watch(struct work_struct *work);
 void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out);
+
+/* ---- deadline.c ---- */
+
+void zcdma_queue_watch(struct work_struct *work);
 
 /* ---- submit.c: SUBMIT ---- */
 
