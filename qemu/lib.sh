@@ -67,6 +67,7 @@ load_target()
 	module_options=()	# each 'MODULE PARAMETER=VALUE...'
 	provider=softdma	# the dmaengine driver under test
 	lacks=			# capabilities tests cannot expect here
+	brief=no		# fewer rounds of what another target runs in full
 	disk=no			# can have a disk (qemu/run --disk)
 	check_timeout=600	# seconds that the selftests may take
 	unload_timeout=10	# seconds for unloading the modules after a job

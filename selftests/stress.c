@@ -149,10 +149,10 @@ FIXTURE_TEARDOWN(crowd)
 	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
 }
 
-/* Many rounds, or as many as a slow engine does in the time. */
+/* Many rounds, or as many as a slow engine does in the time, or fewer. */
 static int many(int rounds)
 {
-	return zc_lacks("bulk") ? rounds / 10 : rounds;
+	return zc_lacks("bulk") ? rounds / 10 : zc_brief() ? rounds / 3 : rounds;
 }
 
 TEST_F_TIMEOUT(crowd, two_processes_of_sixteen_threads_with_own_sessions, 90)
@@ -214,7 +214,7 @@ TEST_F_TIMEOUT(crowd, sessions_that_come_and_go, 90)
 	struct worker workers[THREADS];
 
 	for (int i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){ .number = i, .rounds = 300 };
+		workers[i] = (struct worker){ .number = i, .rounds = many(300) };
 		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, come_and_go, workers + i));
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -332,7 +332,7 @@ TEST_F_TIMEOUT(crowd, deadlines_that_pass_as_ops_complete, 90)
 	fd = zc_session("softdma", 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, softdma_set("delay_us", 5000));
-	for (int round = 0; round < 60; round++) {
+	for (int round = 0; round < many(60); round++) {
 		for (int i = 0; i < BATCH; i++) {
 			ops[i] = zc_fill_op(targets + i, 1, 1, round * BATCH + i);
 			ops[i].deadline_ms = 5 * (i + 1) + zc_random_below(5);
@@ -530,7 +530,7 @@ static void submit_pages(int fd, char *memory, int ops)
 TEST_F_TIMEOUT(owner, who_is_killed_in_mid_flight_leaves_nothing_behind, 90)
 {
 	ASSERT_EQ(0, softdma_set("delay_us", 500));
-	for (int round = 0; round < 40; round++) {
+	for (int round = 0; round < many(40); round++) {
 		pid_t pid;
 
 		IN_CHILD(pid) {
@@ -556,7 +556,7 @@ TEST_F_TIMEOUT(owner, who_is_killed_in_mid_flight_leaves_nothing_behind, 90)
 TEST_F(owner, who_exits_in_mid_flight_leaves_nothing_behind)
 {
 	ASSERT_EQ(0, softdma_set("delay_us", 2000));
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < many(20); round++) {
 		pid_t pid;
 
 		IN_CHILD(pid) {
@@ -596,7 +596,7 @@ TEST_F(owner, who_closes_without_reading_leaves_nothing_behind)
 
 	IN_CHILD(pid) {
 		zc_become_user(LIMIT);
-		for (int round = 0; round < 200; round++) {
+		for (int round = 0; round < many(200); round++) {
 			int fd = zc_session("softdma", 0);
 
 			CHILD_CHECK(fd >= 0);

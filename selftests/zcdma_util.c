@@ -34,6 +34,11 @@ bool zc_lacks(const char *capability)
 	return false;
 }
 
+bool zc_brief(void)
+{
+	return getenv("ZCDMA_BRIEF") && !strcmp(getenv("ZCDMA_BRIEF"), "yes");
+}
+
 __u64 zc_now_ms(void)
 {
 	struct timespec ts;

@@ -24,6 +24,9 @@ const char *zc_provider(void);
 /* Is the target declared to lack this capability? Only then a test may be skipped. */
 bool zc_lacks(const char *capability);
 
+/* Is this a machine where fewer rounds will do, because another one runs them all? */
+bool zc_brief(void);
+
 /* ---- time and chance ---- */
 
 __u64 zc_now_ms(void);
