@@ -8,6 +8,7 @@
  *	softdma.c	the device: from probe to the last client's farewell
  *	softdma_chan.c	a channel: descriptors, thread, dmaengine's calls
  *	softdma_move.c	how the bytes are moved
+ *	softdma_slave.c	the devices at the channels: FIFOs, their pace, rings of periods
  *	softdma_knobs.c	what the engine is told to be, and which faults it is told to have
  *
  * A channel has a thread while a client holds it, and a pool of descriptors that was allocated
@@ -63,6 +64,7 @@ static void softdma_reap(struct work_struct *unused)
 	llist_for_each_entry_safe(s, next, retired, retired) {
 		for (i = 0; i < s->traits.channels; i++)
 			put_device(&s->chans[i].chan.dev->device);
+		softdma_slave_free(s);
 		kfree(s);
 	}
 }
@@ -94,6 +96,7 @@ static void softdma_dma_init(struct softdma *s, struct device *dev)
 	dma->residue_granularity = t->coarse_residue ? DMA_RESIDUE_GRANULARITY_DESCRIPTOR :
 						       DMA_RESIDUE_GRANULARITY_BURST;
 	softdma_chan_ops(dma, t);
+	softdma_slave_ops(dma);
 	dma->device_release = softdma_device_release;
 
 	INIT_LIST_HEAD(&dma->channels);
@@ -135,6 +138,8 @@ static void softdma_remove(void *data)
 	/* While a client holds a channel the device stays listed: let nobody find it any more. */
 	dma_cap_clear(DMA_MEMCPY, s->dma.cap_mask);
 	dma_cap_clear(DMA_MEMSET, s->dma.cap_mask);
+	dma_cap_clear(DMA_SLAVE, s->dma.cap_mask);
+	dma_cap_clear(DMA_CYCLIC, s->dma.cap_mask);
 	dma_async_device_unregister(&s->dma);
 }
 
@@ -159,14 +164,16 @@ static int softdma_probe(struct platform_device *pdev)
 	s->traits = traits;
 	mutex_init(&s->mutex);
 	softdma_dma_init(s, dev);
+	err = softdma_slave_init(s);
+	if (err)
+		goto free;
 	softdma_faults_create(s);
 
 	err = dma_async_device_register(&s->dma);
 	if (err) {
 		dev_err(dev, "dmaengine refused %u channels: %d\n", traits.channels, err);
 		softdma_faults_remove(s);
-		kfree(s);
-		return err;
+		goto free;
 	}
 	/*
 	 * Unregistering frees chan->dev, yet the device stays listed while a client holds one of
@@ -177,6 +184,11 @@ static int softdma_probe(struct platform_device *pdev)
 
 	platform_set_drvdata(pdev, s);
 	return devm_add_action_or_reset(dev, softdma_remove, s);
+
+free:
+	softdma_slave_free(s);
+	kfree(s);
+	return err;
 }
 
 static struct platform_driver softdma_driver = {

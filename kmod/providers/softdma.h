@@ -9,6 +9,7 @@
 #include <linux/dmaengine.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/kfifo.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -38,6 +39,9 @@ struct softdma_traits {
 	bool prep_sleeps;
 	bool lock_until_submit;
 	bool no_result;
+	unsigned int fifo;		/* bytes, a power of two */
+	unsigned int rate;		/* bytes/s of a slave transfer; 0: as fast as it goes */
+	bool source;			/* what slaves send comes by itself and does not wait */
 	enum softdma_context context;
 };
 
@@ -53,15 +57,33 @@ struct softdma_faults {
 	struct dentry *dir;
 };
 
+enum softdma_kind {
+	SOFTDMA_COPY,
+	SOFTDMA_FILL,
+	SOFTDMA_SLAVE,
+	SOFTDMA_CYCLIC,
+};
+
+struct softdma_seg {
+	dma_addr_t addr;
+	size_t len;
+};
+
 struct softdma_desc {
 	struct dma_async_tx_descriptor tx;
 	struct list_head node;
+	enum softdma_kind kind;
 	dma_addr_t dst;
 	dma_addr_t src;
 	size_t len;
-	size_t done;		/* written by the thread alone */
-	u8 value;
-	bool fill;
+	size_t done;		/* written by the thread alone; of a ring, in this round */
+	u8 value;		/* of a fill */
+	enum dma_transfer_direction dir;	/* slave and cyclic, down to seg_done */
+	struct softdma_seg *segs;	/* &one, or allocated */
+	struct softdma_seg one;
+	unsigned int seg;	/* where the thread is */
+	size_t seg_done;
+	size_t period;		/* of a ring */
 	bool killed;		/* terminated while active: no callback */
 	bool skipped;		/* its successor went first (unordered) */
 };
@@ -96,6 +118,13 @@ struct softdma_desc {
  * @tasklet: calls it in softirq context
  * @irq_work: calls it in hardirq context
  * @called: tells the thread that either of them has
+ * @peer: whose FIFO a slave transfer from the device takes from, and that takes from ours; or NULL
+ * @config: what the client has told about the device
+ * @fifo: filled by this thread, emptied by the peer's
+ * @paced: bytes moved since @paced_since, less than a second's worth
+ * @paced_since: ns; 0 before the first
+ * @idle_since: ns; when the thread ran out of work
+ * @sequence: of the next byte of a source
  */
 struct softdma_chan {
 	struct dma_chan chan;
@@ -130,6 +159,14 @@ struct softdma_chan {
 	struct tasklet_struct tasklet;
 	struct irq_work irq_work;
 	struct completion called;
+
+	struct softdma_chan *peer;	/* for softdma_slave.c, from here on */
+	struct dma_slave_config config;
+	struct kfifo fifo;
+	u64 paced;
+	u64 paced_since;
+	u64 idle_since;
+	u64 sequence;
 };
 
 struct softdma {
@@ -150,8 +187,28 @@ static inline bool softdma_cut(const struct softdma_desc *d)
 void softdma_chan_ops(struct dma_device *dma, const struct softdma_traits *traits);
 void softdma_chan_init(struct softdma *s, struct softdma_chan *sc);
 void softdma_chan_kill(struct softdma_chan *sc);
+struct softdma_desc *softdma_get(struct softdma_chan *sc, unsigned long flags);
+bool softdma_tell(struct softdma_chan *sc, struct softdma_desc *d);
 
 enum dmaengine_tx_result softdma_move(struct softdma_chan *sc, struct softdma_desc *d, size_t end);
+size_t softdma_reach(phys_addr_t pa, size_t n);
+void *softdma_map(phys_addr_t pa);
+
+static inline struct softdma_chan *to_softdma_chan(struct dma_chan *chan)
+{
+	return container_of(chan, struct softdma_chan, chan);
+}
+
+void softdma_slave_ops(struct dma_device *dma);
+int softdma_slave_init(struct softdma *s);
+void softdma_slave_free(struct softdma *s);
+void softdma_slave_open(struct softdma_chan *sc);
+void softdma_slave_close(struct softdma_chan *sc);
+void softdma_slave_forget(struct softdma_desc *d);
+void softdma_slave_missed(struct softdma_chan *sc, struct softdma_desc *d, u64 since);
+enum dmaengine_tx_result softdma_slave_chunk(struct softdma_chan *sc, struct softdma_desc *d,
+					     size_t n);
+enum dmaengine_tx_result softdma_cycle(struct softdma_chan *sc, struct softdma_desc *d);
 
 int softdma_traits_read(struct device *dev, struct softdma_traits *traits);
 

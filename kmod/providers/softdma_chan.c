@@ -17,11 +17,6 @@
 
 #include "softdma.h"
 
-static struct softdma_chan *to_softdma_chan(struct dma_chan *chan)
-{
-	return container_of(chan, struct softdma_chan, chan);
-}
-
 static struct softdma_desc *to_softdma_desc(struct dma_async_tx_descriptor *tx)
 {
 	return container_of(tx, struct softdma_desc, tx);
@@ -76,6 +71,7 @@ static void softdma_deliver(struct softdma_chan *sc)
 static void softdma_recycle(struct softdma_chan *sc, struct softdma_desc *d)
 {
 	lockdep_assert_held(&sc->lock);
+	softdma_slave_forget(d);
 	if (async_tx_test_ack(&d->tx)) {
 		list_add(&d->node, &sc->free);
 		sc->used--;
@@ -137,6 +133,38 @@ static void softdma_finish(struct softdma_chan *sc, struct softdma_desc *d,
 	wake_up_all(&sc->quiet);
 }
 
+/*
+ * A period of a ring is complete, and the ring goes on. False: it does not. Each call counts as
+ * "finished", so that synchronize need not wait for the end of a ring.
+ */
+bool softdma_tell(struct softdma_chan *sc, struct softdma_desc *d)
+{
+	bool calls = d->tx.flags & DMA_PREP_INTERRUPT;
+
+	spin_lock_irq(&sc->lock);
+	if (d->killed)
+		calls = false;
+	sc->calling = calls;
+	sc->callback = d->tx.callback;
+	sc->callback_result = d->tx.callback_result;
+	sc->callback_param = d->tx.callback_param;
+	sc->result.result = DMA_TRANS_NOERROR;
+	sc->result.residue = d->len - d->done;
+	spin_unlock_irq(&sc->lock);
+	if (!calls)
+		return !softdma_cut(d);
+
+	if (sc->callback || sc->callback_result)
+		softdma_deliver(sc);
+
+	spin_lock_irq(&sc->lock);
+	sc->calling = false;
+	sc->finished++;
+	spin_unlock_irq(&sc->lock);
+	wake_up_all(&sc->quiet);
+	return !softdma_cut(d);
+}
+
 /* --- the thread --- */
 
 static struct softdma_desc *softdma_take(struct softdma_chan *sc)
@@ -166,6 +194,10 @@ static enum dmaengine_tx_result softdma_run(struct softdma_chan *sc, struct soft
 {
 	enum dmaengine_tx_result result = DMA_TRANS_NOERROR;
 
+	if (d->kind == SOFTDMA_SLAVE || d->kind == SOFTDMA_CYCLIC)
+		softdma_slave_missed(sc, d, sc->idle_since);
+	if (d->kind == SOFTDMA_CYCLIC)
+		return softdma_cycle(sc, d);
 	if (softdma_faults_armed(&sc->engine->faults)) {
 		result = softdma_move(sc, d, d->len / 2);
 		if (result == DMA_TRANS_NOERROR)
@@ -180,6 +212,7 @@ static int softdma_thread(void *data)
 	struct softdma_desc *d;
 
 	for (;;) {
+		sc->idle_since = ktime_get_ns();
 		wait_event_idle(sc->wait, softdma_has_work(sc) || kthread_should_stop());
 		if (kthread_should_stop())
 			return 0;
@@ -224,7 +257,7 @@ static void softdma_reclaim_acked(struct softdma_chan *sc)
 	}
 }
 
-static struct softdma_desc *softdma_get(struct softdma_chan *sc)
+static struct softdma_desc *softdma_get_free(struct softdma_chan *sc)
 {
 	struct softdma_desc *d = NULL;
 	unsigned long flags;
@@ -241,18 +274,16 @@ static struct softdma_desc *softdma_get(struct softdma_chan *sc)
 	return d;
 }
 
-static struct softdma_desc *softdma_prep(struct softdma_chan *sc, dma_addr_t dst, dma_addr_t src,
-					 size_t len, unsigned long flags)
+/* A descriptor for prep, or NULL. What it is to do is the caller's to say. */
+struct softdma_desc *softdma_get(struct softdma_chan *sc, unsigned long flags)
 {
 	struct softdma_desc *d;
 
-	if (!softdma_accepts(sc->engine, dst, src, len))
-		return NULL;
 	if (sc->engine->traits.prep_sleeps)
 		usleep_range(100, 200);
 
 	softdma_prep_lock(sc);
-	d = softdma_get(sc);
+	d = softdma_get_free(sc);
 	if (!d) {
 		softdma_prep_unlock(sc);
 		return NULL;
@@ -263,12 +294,28 @@ static struct softdma_desc *softdma_prep(struct softdma_chan *sc, dma_addr_t dst
 	d->tx.callback = NULL;
 	d->tx.callback_result = NULL;
 	d->tx.callback_param = NULL;
+	d->done = 0;
+	d->segs = &d->one;
+	d->seg = 0;
+	d->seg_done = 0;
+	d->killed = false;
+	d->skipped = false;
+	return d;
+}
+
+static struct softdma_desc *softdma_prep(struct softdma_chan *sc, dma_addr_t dst, dma_addr_t src,
+					 size_t len, unsigned long flags)
+{
+	struct softdma_desc *d;
+
+	if (!softdma_accepts(sc->engine, dst, src, len))
+		return NULL;
+	d = softdma_get(sc, flags);
+	if (!d)
+		return NULL;
 	d->dst = dst;
 	d->src = src;
 	d->len = len;
-	d->done = 0;
-	d->killed = false;
-	d->skipped = false;
 	return d;
 }
 
@@ -280,7 +327,7 @@ softdma_prep_memcpy(struct dma_chan *chan, dma_addr_t dst, dma_addr_t src, size_
 
 	if (!d)
 		return NULL;
-	d->fill = false;
+	d->kind = SOFTDMA_COPY;
 	return &d->tx;
 }
 
@@ -292,7 +339,7 @@ softdma_prep_memset(struct dma_chan *chan, dma_addr_t dst, int value, size_t len
 
 	if (!d)
 		return NULL;
-	d->fill = true;
+	d->kind = SOFTDMA_FILL;
 	d->value = value;
 	return &d->tx;
 }
@@ -460,6 +507,7 @@ static int softdma_pause(struct dma_chan *chan)
 	spin_lock_irqsave(&sc->lock, flags);
 	WRITE_ONCE(sc->paused, true);
 	spin_unlock_irqrestore(&sc->lock, flags);
+	wake_up(&sc->wait);	/* it may wait for the device */
 	return 0;
 }
 
@@ -512,6 +560,7 @@ static int softdma_start(struct softdma_chan *sc)
 	if (!sc->pool)
 		return -ENOMEM;
 	softdma_fill_pool(sc);
+	softdma_slave_open(sc);
 
 	thread = kthread_run(softdma_thread, sc, "softdma/%d", sc->chan.chan_id);
 	if (IS_ERR(thread)) {
@@ -569,6 +618,7 @@ static void softdma_free_chan_resources(struct dma_chan *chan)
 	mutex_lock(&sc->engine->mutex);
 	softdma_terminate_all(chan);
 	softdma_stop(sc);
+	softdma_slave_close(sc);
 	softdma_empty_pool(sc);
 	mutex_unlock(&sc->engine->mutex);
 }

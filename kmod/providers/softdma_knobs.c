@@ -14,17 +14,22 @@
 #include <linux/device.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 
 #include "softdma.h"
 
 #define SOFTDMA_MAX_CHANNELS	64
 #define SOFTDMA_MAX_ALIGN	BIT(DMAENGINE_ALIGN_256_BYTES)
+#define SOFTDMA_MIN_FIFO	64
+#define SOFTDMA_MAX_FIFO	SZ_1M
+#define SOFTDMA_MIN_RATE	1000
 
 static struct softdma_traits wanted = {
 	.channels = 4,
 	.align = 1,
 	.max_segment = UINT_MAX,
+	.fifo = SZ_16K,
 };
 
 static char wanted_context[16] = "thread";
@@ -56,6 +61,12 @@ module_param_named(lock_until_submit, wanted.lock_until_submit, bool, 0644);
 MODULE_PARM_DESC(lock_until_submit, "Hold a spinlock from prep to submit (default N; read at bind)");
 module_param_named(no_result, wanted.no_result, bool, 0644);
 MODULE_PARM_DESC(no_result, "Never report an error (default N; read at bind)");
+module_param_named(fifo, wanted.fifo, uint, 0644);
+MODULE_PARM_DESC(fifo, "Bytes in the FIFO of a slave, a power of two, 64 to 1048576 (default 16384; read at bind)");
+module_param_named(rate, wanted.rate, uint, 0644);
+MODULE_PARM_DESC(rate, "Bytes per second of a slave, 0: as fast as it goes (default 0; read at bind)");
+module_param_named(source, wanted.source, bool, 0644);
+MODULE_PARM_DESC(source, "Slaves send a sequence of 32-bit words by themselves and never wait (default N; read at bind)");
 module_param_string(callback_context, wanted_context, sizeof(wanted_context), 0644);
 MODULE_PARM_DESC(callback_context, "thread, softirq or hardirq (default thread; read at bind)");
 
@@ -71,6 +82,10 @@ static int softdma_traits_check(struct device *dev, const struct softdma_traits 
 		wrong = "max_segment must not be 0";
 	else if (t->boundary && !is_power_of_2(t->boundary))
 		wrong = "boundary must be 0 or a power of two";
+	else if (!is_power_of_2(t->fifo) || t->fifo < SOFTDMA_MIN_FIFO || t->fifo > SOFTDMA_MAX_FIFO)
+		wrong = "fifo must be a power of two, 64 to 1048576";
+	else if (t->rate && t->rate < SOFTDMA_MIN_RATE)
+		wrong = "rate must be 0, or 1000 or more";
 	else if (context < 0)
 		wrong = "callback_context must be thread, softirq or hardirq";
 	else if (context == SOFTDMA_HARDIRQ && t->lock_until_submit)

@@ -19,7 +19,7 @@
  * How many of @n bytes from @pa on one kernel address reaches: all where memory is mapped in one
  * piece, a page's worth in highmem, none where there is no memory.
  */
-static size_t softdma_reach(phys_addr_t pa, size_t n)
+size_t softdma_reach(phys_addr_t pa, size_t n)
 {
 	unsigned long last = PHYS_PFN(pa + n - 1);
 
@@ -31,7 +31,7 @@ static size_t softdma_reach(phys_addr_t pa, size_t n)
 	return n;
 }
 
-static void *softdma_map(phys_addr_t pa)
+void *softdma_map(phys_addr_t pa)
 {
 	return kmap_local_page(pfn_to_page(PHYS_PFN(pa))) + offset_in_page(pa);
 }
@@ -116,17 +116,33 @@ static enum dmaengine_tx_result softdma_fill_chunk(struct device *dev, struct so
 
 static void softdma_halt_while_paused(struct softdma_chan *sc, struct softdma_desc *d)
 {
+	u64 since;
+
 	if (!READ_ONCE(sc->paused))
 		return;
+	since = ktime_get_ns();
 	WRITE_ONCE(sc->halted, true);
 	wait_event_idle(sc->wait, !READ_ONCE(sc->paused) || softdma_cut(d));
 	WRITE_ONCE(sc->halted, false);
+	softdma_slave_missed(sc, d, since);
+}
+
+static enum dmaengine_tx_result softdma_chunk(struct softdma_chan *sc, struct softdma_desc *d,
+					      size_t n)
+{
+	switch (d->kind) {
+	case SOFTDMA_COPY:
+		return softdma_copy_chunk(sc->engine->dma.dev, d, n);
+	case SOFTDMA_FILL:
+		return softdma_fill_chunk(sc->engine->dma.dev, d, n);
+	default:
+		return softdma_slave_chunk(sc, d, n);
+	}
 }
 
 /* Move bytes until @end of them are done. In the channel's thread, without a lock. */
 enum dmaengine_tx_result softdma_move(struct softdma_chan *sc, struct softdma_desc *d, size_t end)
 {
-	struct device *dev = sc->engine->dma.dev;
 	enum dmaengine_tx_result result;
 
 	while (d->done < end) {
@@ -136,7 +152,7 @@ enum dmaengine_tx_result softdma_move(struct softdma_chan *sc, struct softdma_de
 		if (softdma_cut(d))
 			return DMA_TRANS_ABORTED;
 
-		result = d->fill ? softdma_fill_chunk(dev, d, n) : softdma_copy_chunk(dev, d, n);
+		result = softdma_chunk(sc, d, n);
 		if (result != DMA_TRANS_NOERROR)
 			return result;
 		cond_resched();
