@@ -537,14 +537,102 @@ void zcdma_chan_leave(struct zcdma_lane *lanes, unsigned int nr)
 	mutex_unlock(&zcdma_registry);
 }
 
+/* ---- for ports ---- */
+
+struct sighting {
+	const char *name;
+	struct zcdma_query_channel *query;
+	bool found;
+};
+
+static void sight(struct dma_chan *dma, void *arg)
+{
+	struct sighting *sighting = arg;
+
+	if (!sighting->found && !strcmp(dma_chan_name(dma), sighting->name)) {
+		sighting->found = true;
+		describe(dma, sighting->query);
+	}
+}
+
+/* Is there a channel of this name, and what is known of it? Under zcdma_registry. */
+bool zcdma_chan_peek(const char *name, struct zcdma_query_channel *query)
+{
+	struct sighting sighting = { .name = name, .query = query };
+
+	walk(sight, &sighting);
+	return sighting.found;
+}
+
+/* As join_one(). */
+static struct zcdma_chan *try_take(struct zcdma_lane *lane, struct zcdma_chan **to,
+				   struct dma_chan *dma, const struct bus_type **bus)
+{
+	struct zcdma_chan *chan;
+	struct zcdma_facts facts;
+
+	*bus = dma->device->dev->bus;
+	if (!bus_is_watched(*bus))
+		return ERR_PTR(-EAGAIN);
+	zcdma_chan_facts(dma, &facts);
+	if (!facts.allowed)
+		return ERR_PTR(-EPERM);
+	chan = chan_create(dma);
+	if (!chan)
+		return ERR_PTR(-ENOMEM);
+	list_add_tail(&chan->node, &leased);
+	enter(chan, lane, true);
+	*to = chan;
+	return chan;
+}
+
+/**
+ * zcdma_chan_take() - lease a channel for a session's port
+ * @lane: the session's place, not in use.
+ * @to: where to put the channel, before the registry is unlocked.
+ * @request: gets it from dmaengine.
+ * @arg: for @request.
+ *
+ * May sleep. To be given back with zcdma_chan_leave().
+ *
+ * Return: the channel, with a reference, or ERR_PTR().
+ */
+struct zcdma_chan *zcdma_chan_take(struct zcdma_lane *lane, struct zcdma_chan **to,
+				   struct dma_chan *(*request)(void *arg), void *arg)
+{
+	const struct bus_type *bus;
+	struct zcdma_chan *chan;
+	struct dma_chan *dma;
+	int err = 0;
+
+	do {
+		mutex_lock(&zcdma_registry);
+		dma = request(arg);
+		if (IS_ERR(dma)) {
+			chan = ERR_CAST(dma);
+		} else {
+			chan = try_take(lane, to, dma, &bus);
+			if (IS_ERR(chan))
+				dma_release_channel(dma);
+		}
+		mutex_unlock(&zcdma_registry);
+		if (PTR_ERR_OR_ZERO(chan) != -EAGAIN)
+			return chan;
+		err = watch_bus(bus);
+	} while (!err);
+	return ERR_PTR(err);
+}
+
 /* ---- losing one ---- */
 
 static void fail_sessions(struct zcdma_chan *chan)
 {
 	struct zcdma_lane *lane;
 
-	list_for_each_entry(lane, &chan->lanes, node)
+	list_for_each_entry(lane, &chan->lanes, node) {
 		zcdma_queue_fail(lane->session, -ENODEV);
+		zcdma_port_lost(lane->session, chan);
+	}
 }
 
 static void release_memory(struct zcdma_chan *chan)
@@ -555,6 +643,18 @@ static void release_memory(struct zcdma_chan *chan)
 		zcdma_session_sweep(lane->session);
 		zcdma_buffers_unmap(lane->session);
 	}
+}
+
+/* One channel, of a port that is no more. Under zcdma_registry. */
+void zcdma_chan_lose(struct zcdma_chan *chan)
+{
+	if (chan->state == ZCDMA_CHAN_GONE)
+		return;
+	fail_sessions(chan);
+	kref_get(&chan->ref);
+	retire(chan);
+	release_memory(chan);
+	zcdma_chan_put(chan);
 }
 
 /*

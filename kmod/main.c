@@ -6,6 +6,8 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/splice.h>
 #include <linux/uaccess.h>
 #include "zcdma.h"
 
@@ -19,6 +21,11 @@ union zcdma_arg {
 	struct zcdma_unregister_buffer unreg;
 	struct zcdma_submit submit;
 	struct zcdma_cancel cancel;
+	struct zcdma_attach_port attach_port;
+	struct zcdma_query_port query_port;
+	struct zcdma_stream_setup stream_setup;
+	struct zcdma_stream_control stream_control;
+	struct zcdma_stream_status stream_status;
 };
 
 static int get_info(struct zcdma_session *session, union zcdma_arg *arg)
@@ -63,6 +70,31 @@ static int submit(struct zcdma_session *session, union zcdma_arg *arg)
 static int cancel(struct zcdma_session *session, union zcdma_arg *arg)
 {
 	return zcdma_session_cancel(session, &arg->cancel);
+}
+
+static int attach_port(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_port_attach(session, &arg->attach_port);
+}
+
+static int query_port(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_port_query(&arg->query_port);
+}
+
+static int stream_setup(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_stream_setup(session, &arg->stream_setup);
+}
+
+static int stream_control(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_stream_control(session, &arg->stream_control);
+}
+
+static int stream_status(struct zcdma_session *session, union zcdma_arg *arg)
+{
+	return zcdma_stream_status(session, &arg->stream_status);
 }
 
 /**
@@ -126,6 +158,36 @@ static const struct zcdma_ioctl ioctls[] = {
 		.flags = ZCDMA_CANCEL_ALL,
 		.fn = cancel,
 	},
+	[_IOC_NR(ZCDMA_IOC_ATTACH_PORT)] = {
+		.cmd = ZCDMA_IOC_ATTACH_PORT,
+		.min_size = offsetofend(struct zcdma_attach_port, out_rx_caps),
+		.reserved = offsetof(struct zcdma_attach_port, __reserved),
+		.fn = attach_port,
+	},
+	[_IOC_NR(ZCDMA_IOC_QUERY_PORT)] = {
+		.cmd = ZCDMA_IOC_QUERY_PORT,
+		.min_size = offsetofend(struct zcdma_query_port, out_owner_name),
+		.fn = query_port,
+	},
+	[_IOC_NR(ZCDMA_IOC_STREAM_SETUP)] = {
+		.cmd = ZCDMA_IOC_STREAM_SETUP,
+		.min_size = offsetofend(struct zcdma_stream_setup, out_ring_bytes),
+		.flags = ZCDMA_STREAM_QUEUED,
+		.reserved = offsetof(struct zcdma_stream_setup, __reserved),
+		.fn = stream_setup,
+	},
+	[_IOC_NR(ZCDMA_IOC_STREAM_CONTROL)] = {
+		.cmd = ZCDMA_IOC_STREAM_CONTROL,
+		.min_size = offsetofend(struct zcdma_stream_control, __reserved),
+		.reserved = offsetof(struct zcdma_stream_control, __reserved),
+		.fn = stream_control,
+	},
+	[_IOC_NR(ZCDMA_IOC_STREAM_STATUS)] = {
+		.cmd = ZCDMA_IOC_STREAM_STATUS,
+		.min_size = offsetofend(struct zcdma_stream_status, out_copied),
+		.reserved = offsetof(struct zcdma_stream_status, __reserved),
+		.fn = stream_status,
+	},
 };
 
 /* The ABI is what it is, on every machine. */
@@ -138,6 +200,12 @@ static_assert(sizeof(struct zcdma_register_buffer) == 24);
 static_assert(sizeof(struct zcdma_unregister_buffer) == 8);
 static_assert(sizeof(struct zcdma_submit) == 32);
 static_assert(sizeof(struct zcdma_cancel) == 16);
+static_assert(sizeof(struct zcdma_attach_port) == 104);
+static_assert(sizeof(struct zcdma_query_port) == 288);
+static_assert(sizeof(struct zcdma_stream_setup) == 40);
+static_assert(sizeof(struct zcdma_stream_control) == 16);
+static_assert(sizeof(struct zcdma_stream_status) == 56);
+static_assert(sizeof(struct zcdma_ring) == 160);
 
 /* The row of a command, of whatever size its struct is. */
 static const struct zcdma_ioctl *find_row(unsigned int cmd)
@@ -228,6 +296,10 @@ static int zcdma_release(struct inode *inode, struct file *file)
 
 static ssize_t zcdma_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
 {
+	struct zcdma_stream *st = zcdma_stream_of(file->private_data, ZCDMA_WAY_RX);
+
+	if (st)
+		return zcdma_stream_read(st, buf, size, file->f_flags & O_NONBLOCK);
 	return zcdma_session_read(file->private_data, buf, size, file->f_flags & O_NONBLOCK);
 }
 
@@ -236,11 +308,43 @@ static __poll_t zcdma_poll(struct file *file, poll_table *pt)
 	return zcdma_session_poll(file->private_data, file, pt);
 }
 
+static ssize_t zcdma_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	struct zcdma_stream *st = zcdma_stream_of(file->private_data, ZCDMA_WAY_TX);
+
+	/* As for a file that cannot be written to. */
+	if (!st)
+		return -EINVAL;
+	return zcdma_stream_write(st, from, file->f_flags & O_NONBLOCK ||
+				  iocb->ki_flags & IOCB_NOWAIT);
+}
+
+static ssize_t zcdma_splice_read(struct file *file, loff_t *pos, struct pipe_inode_info *pipe,
+				 size_t len, unsigned int flags)
+{
+	struct zcdma_stream *st = zcdma_stream_of(file->private_data, ZCDMA_WAY_RX);
+
+	if (!st)
+		return -EINVAL;
+	return zcdma_stream_splice(st, pipe, len, file->f_flags & O_NONBLOCK ||
+				   flags & SPLICE_F_NONBLOCK);
+}
+
+static int zcdma_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return zcdma_ring_mmap(file->private_data, vma);
+}
+
 static const struct file_operations zcdma_fops = {
 	.owner		= THIS_MODULE,
 	.open		= zcdma_open,
 	.release	= zcdma_release,
 	.read		= zcdma_read,
+	.write_iter	= zcdma_write_iter,
+	.splice_read	= zcdma_splice_read,
+	.splice_write	= iter_file_splice_write,
+	.mmap		= zcdma_mmap,
 	.poll		= zcdma_poll,
 	.uring_cmd	= zcdma_uring_cmd,
 	.unlocked_ioctl	= zcdma_unlocked_ioctl,
@@ -266,11 +370,16 @@ static int __init zcdma_init(void)
 		err = -ENOMEM;
 		goto no_requests;
 	}
-	err = misc_register(&zcdma_misc);
+	err = zcdma_port_of_init();
 	if (err)
 		goto no_queue;
+	err = misc_register(&zcdma_misc);
+	if (err)
+		goto no_ports;
 	return 0;
 
+no_ports:
+	zcdma_port_of_exit();
 no_queue:
 	destroy_workqueue(zcdma_wq);
 no_requests:
@@ -282,6 +391,7 @@ module_init(zcdma_init);
 static void __exit zcdma_exit(void)
 {
 	misc_deregister(&zcdma_misc);
+	zcdma_port_of_exit();
 	zcdma_chan_exit();
 	destroy_workqueue(zcdma_wq);
 	zcdma_request_exit();

@@ -15,7 +15,8 @@
 
 #define FEATURES								\
 	(ZCDMA_FEATURE_COPY_FILL | ZCDMA_FEATURE_BUFFERS | ZCDMA_FEATURE_CHANNELS |	\
-	 ZCDMA_FEATURE_BARRIER | (IS_ENABLED(CONFIG_IO_URING) ? ZCDMA_FEATURE_URING : 0))
+	 ZCDMA_FEATURE_BARRIER | ZCDMA_FEATURE_PORTS | ZCDMA_FEATURE_STREAMS |		\
+	 (IS_ENABLED(CONFIG_IO_URING) ? ZCDMA_FEATURE_URING : 0))
 
 static atomic_t sessions_alive = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(sessions_gone);
@@ -125,7 +126,7 @@ static int attach_locked(struct zcdma_session *session, struct zcdma_attach *how
 	struct zcdma_lane *lanes;
 	int err;
 
-	if (session->chan)
+	if (session->chan || zcdma_port_use(session))
 		return -EISCONN;
 	lanes = alloc_lanes(session, nr);
 	if (!lanes)
@@ -315,6 +316,7 @@ __poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, po
 	else if (!session->err && session->outstanding < session->depth)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	spin_unlock_irq(&session->lock);
+	zcdma_stream_poll(session, &mask);
 	return mask;
 }
 
@@ -461,6 +463,7 @@ void zcdma_session_close(struct zcdma_session *session)
 	session->closed = true;
 	spin_unlock_irq(&session->lock);
 	zcdma_queue_fail(session, -ECANCELED);
+	zcdma_port_detach(session);
 	zcdma_chan_leave(session->lanes, session->nr_lanes);
 	zcdma_session_sweep(session);
 	end_if_over(session, true);

@@ -14,6 +14,8 @@
  *   chan->lock		spin	the window and the sessions' turns
  *   session->lock	spin	the queue, the completions, each request's progress
  *
+ * Those of ports and streams are in port.h, which comes with this file.
+ *
  * The spinlocks are taken in any context, so with interrupts off. None of them
  * is held while a provider's function is called: some providers (ioat, plx)
  * keep a lock of their own from prep to submit and take the same lock around
@@ -80,6 +82,7 @@ struct io_uring_cmd;
 struct zcdma_session;
 struct zcdma_request;
 struct zcdma_chan;
+struct zcdma_port_use;
 
 /* ---- mem.c: memory that an engine may reach ---- */
 
@@ -458,6 +461,10 @@ int zcdma_chan_query(struct zcdma_chan *only, struct zcdma_query_channel *query)
 int zcdma_chan_join(struct zcdma_lane *lanes, struct zcdma_attach *how);
 void zcdma_chan_leave(struct zcdma_lane *lanes, unsigned int nr);
 void zcdma_chan_put(struct zcdma_chan *chan);
+void zcdma_chan_lose(struct zcdma_chan *chan);
+bool zcdma_chan_peek(const char *name, struct zcdma_query_channel *query);
+struct zcdma_chan *zcdma_chan_take(struct zcdma_lane *lane, struct zcdma_chan **to,
+				   struct dma_chan *(*request)(void *arg), void *arg);
 void zcdma_chan_exit(void);
 
 /* ---- find.c: what channels there are ---- */
@@ -498,6 +505,7 @@ void zcdma_chan_shut(struct zcdma_chan *chan);
  *	are of one device, so memory mapped for one is mapped for each.
  * @lanes: its places, one at each of its channels.
  * @nr_lanes: how many.
+ * @port: in place of @chan, set by ATTACH_PORT; see zcdma_port_use().
  * @deadline_ms: of ops that name none.
  * @reaping: one at a time takes completions and cleans up.
  * @buffers: registered memory, by id - 1, with holes. Changed under @reaping.
@@ -534,6 +542,7 @@ struct zcdma_session {
 	struct zcdma_chan *chan;
 	struct zcdma_lane *lanes;
 	unsigned int nr_lanes;
+	struct zcdma_port_use *port;
 	u32 deadline_ms;
 	struct mutex reaping;		/* popping from @done, cleaning what is on a list */
 	struct zcdma_buffer **buffers;	/* changed under @lock as well */
@@ -634,5 +643,7 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch);
 
 int zcdma_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 void zcdma_uring_finished(struct zcdma_request *req);
+
+#include "port.h"
 
 #endif

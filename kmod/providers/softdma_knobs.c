@@ -82,7 +82,8 @@ static int softdma_traits_check(struct device *dev, const struct softdma_traits 
 		wrong = "max_segment must not be 0";
 	else if (t->boundary && !is_power_of_2(t->boundary))
 		wrong = "boundary must be 0 or a power of two";
-	else if (!is_power_of_2(t->fifo) || t->fifo < SOFTDMA_MIN_FIFO || t->fifo > SOFTDMA_MAX_FIFO)
+	else if (!is_power_of_2(t->fifo) || t->fifo < SOFTDMA_MIN_FIFO ||
+		 t->fifo > SOFTDMA_MAX_FIFO)
 		wrong = "fifo must be a power of two, 64 to 1048576";
 	else if (t->rate && t->rate < SOFTDMA_MIN_RATE)
 		wrong = "rate must be 0, or 1000 or more";

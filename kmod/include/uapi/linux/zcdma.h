@@ -48,6 +48,8 @@
  * @ZCDMA_FEATURE_CHANNELS: &zcdma_attach.channels may be more than 1.
  * @ZCDMA_FEATURE_BARRIER: %ZCDMA_OP_FLAG_BARRIER.
  * @ZCDMA_FEATURE_URING: ops by io_uring, %ZCDMA_URING_OP.
+ * @ZCDMA_FEATURE_PORTS: %ZCDMA_IOC_QUERY_PORT, %ZCDMA_IOC_ATTACH_PORT.
+ * @ZCDMA_FEATURE_STREAMS: sessions of a port run streams.
  *
  * Later additions to this ABI each get a bit. There is no version number.
  */
@@ -57,6 +59,8 @@ enum zcdma_feature {
 	ZCDMA_FEATURE_CHANNELS	= 1 << 2,
 	ZCDMA_FEATURE_BARRIER	= 1 << 3,
 	ZCDMA_FEATURE_URING	= 1 << 4,
+	ZCDMA_FEATURE_PORTS	= 1 << 8,
+	ZCDMA_FEATURE_STREAMS	= 1 << 9,
 };
 
 /**
@@ -460,6 +464,306 @@ struct zcdma_cancel {
 	__u64 user_data;
 };
 
+/*
+ * Ports
+ * -----
+ * A *port* is a device at a channel's request line: a register or FIFO that the
+ * engine reads or writes when the device asks. The device tree defines ports, or
+ * root does (the module parameter "ports"); users know them by name, and nobody
+ * learns an address. A port belongs to one session at a time.
+ */
+
+/**
+ * enum zcdma_direction - which ways a port goes
+ * @ZCDMA_TX: memory to device.
+ * @ZCDMA_RX: device to memory.
+ */
+enum zcdma_direction {
+	ZCDMA_TX	= 1 << 0,
+	ZCDMA_RX	= 1 << 1,
+};
+
+/**
+ * enum zcdma_port_state - who has a port now
+ * @ZCDMA_PORT_FREE: nobody.
+ * @ZCDMA_PORT_BUSY: a session, or its channel is used otherwise.
+ * @ZCDMA_PORT_ABSENT: its engine is not there.
+ */
+enum zcdma_port_state {
+	ZCDMA_PORT_FREE		= 0,
+	ZCDMA_PORT_BUSY		= 1,
+	ZCDMA_PORT_ABSENT	= 2,
+};
+
+/**
+ * struct zcdma_query_port - %ZCDMA_IOC_QUERY_PORT: look at one port
+ * @flags: none yet, must be 0.
+ * @index: which one, counted from 0; as for channels, a number of this moment.
+ * @out_directions: bits of &enum zcdma_direction.
+ * @out_state: one of &enum zcdma_port_state.
+ * @out_width: of the device's register, in bytes. What is moved is a multiple.
+ * @out_burst: the most words that the device takes or gives at a request.
+ * @out_owner: process that attached to it, as the caller's pid namespace numbers
+ *	it; 0 when nobody did, or it is not known there.
+ * @out_data: bytes at the start of each word that carry data: 1 for a UART whose
+ *	register is written in words of 4. Otherwise equal to @out_width. It is for
+ *	programs to spread what they send, and to gather what they receive.
+ * @out_name: the port's name, for %ZCDMA_IOC_ATTACH_PORT.
+ * @out_device: its engine's device. Empty when that is not there, as the next.
+ * @out_provider: the driver of that.
+ * @out_owner_name: the command of the process at @out_owner; empty if there is none.
+ *
+ * Errors: ENOENT when @index is past the last port.
+ */
+struct zcdma_query_port {
+	__u32 flags;
+	__u32 index;
+	__u32 out_directions;
+	__u32 out_state;
+	__u32 out_width;
+	__u32 out_burst;
+	__s32 out_owner;
+	__u32 out_data;
+	char out_name[ZCDMA_NAME_LEN];
+	char out_device[ZCDMA_NAME_LEN];
+	char out_provider[ZCDMA_NAME_LEN];
+	char out_owner_name[ZCDMA_NAME_LEN];
+};
+
+/**
+ * struct zcdma_attach_port - %ZCDMA_IOC_ATTACH_PORT: have a port for this session
+ * @flags: none yet, must be 0.
+ * @queue_depth: as in &struct zcdma_attach.
+ * @deadline_ms: the same. It also limits how long a read() or write() of a stream
+ *	waits for the device.
+ * @__reserved: 0.
+ * @name: the port's.
+ * @out_directions: bits of &enum zcdma_direction.
+ * @out_width: as in &struct zcdma_query_port.
+ * @out_tx_caps: bits of &enum zcdma_cap of the channel that sends; 0 without one.
+ * @out_rx_caps: the same of the one that receives.
+ *
+ * In place of %ZCDMA_IOC_ATTACH; until the file is closed.
+ *
+ * Errors: ENOENT when there is no such port; EISCONN when already attached; EBUSY
+ * when somebody has the port or its channel, see &zcdma_query_port.out_owner;
+ * EPERM when "allow" forbids its channel; ENODEV when its engine is not there;
+ * EOPNOTSUPP when the engine cannot serve the port: not its width, not that way.
+ */
+struct zcdma_attach_port {
+	__u32 flags;
+	__u32 queue_depth;
+	__u32 deadline_ms;
+	__u32 __reserved;
+	char name[ZCDMA_NAME_LEN];
+	__u32 out_directions;
+	__u32 out_width;
+	__u64 out_tx_caps;
+	__u64 out_rx_caps;
+};
+
+/*
+ * Streams
+ * -------
+ * A *stream* moves without end between a port and a ring of *periods*. Each
+ * direction of a port's session can have one. Two sorts of rings:
+ *
+ * - Cyclic. The engine goes round by itself and waits for nobody. What a receiver
+ *   is too slow for is overwritten; where a sender is too slow, zeros go out. The
+ *   ring can be mapped.
+ *
+ * - Queued (%ZCDMA_STREAM_QUEUED). The kernel hands the periods to the engine one
+ *   by one, ahead of time. A sender that is too slow makes a gap and no noise, and
+ *   the last period may be short. A receiver that is too slow loses the oldest
+ *   periods, as with a cyclic ring. splice() gives away the periods' own pages.
+ *
+ * Overrun and underrun: each period that is lost is counted, in all modes. The next
+ * read() or write() after a loss fails with EPIPE, once, and the one after that
+ * goes on: a read() with the oldest period that is intact, and at least half of the
+ * ring ahead of the engine where there is that much; a write() one period ahead of
+ * the engine. A queued ring that sends loses nothing: there an underrun is a gap,
+ * it is counted and nothing fails.
+ */
+
+/**
+ * enum zcdma_stream_flags
+ * @ZCDMA_STREAM_QUEUED: a queued ring, see above. For engines without
+ *	%ZCDMA_CAP_CYCLIC it is the only one.
+ */
+enum zcdma_stream_flags {
+	ZCDMA_STREAM_QUEUED	= 1 << 0,
+};
+
+/* Limits of a ring. */
+#define ZCDMA_STREAM_MIN_PERIOD		16
+#define ZCDMA_STREAM_MAX_PERIOD		1048576
+#define ZCDMA_STREAM_MIN_PERIODS	2
+#define ZCDMA_STREAM_MAX_PERIODS	4096
+#define ZCDMA_STREAM_MAX_RING		67108864
+
+/**
+ * struct zcdma_stream_setup - %ZCDMA_IOC_STREAM_SETUP: make the ring
+ * @flags: bits of &enum zcdma_stream_flags.
+ * @direction: %ZCDMA_TX or %ZCDMA_RX.
+ * @period_bytes: a multiple of the port's width, %ZCDMA_STREAM_MIN_PERIOD to
+ *	%ZCDMA_STREAM_MAX_PERIOD. No power of two is needed.
+ * @__reserved: 0.
+ * @ring_bytes: at most %ZCDMA_STREAM_MAX_RING. The ring gets as many whole periods
+ *	as fit, %ZCDMA_STREAM_MIN_PERIODS to %ZCDMA_STREAM_MAX_PERIODS.
+ * @out_periods: how many that are.
+ * @out_residue: one of &enum zcdma_residue: how the engine tells where it is.
+ * @out_ring_bytes: periods times period_bytes: where a cyclic ring starts anew.
+ *
+ * The memory is the kernel's, and is charged to the caller's RLIMIT_MEMLOCK until the
+ * file is closed. A cyclic ring is one piece of memory, which limits it to some MiB.
+ *
+ * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH_PORT; EOPNOTSUPP when the port does not
+ * go that way, or the engine has no cyclic transfers (use %ZCDMA_STREAM_QUEUED) or
+ * cannot be stopped; EEXIST when there is one already; EINVAL for sizes out of range
+ * and a period that is no multiple of the width.
+ */
+struct zcdma_stream_setup {
+	__u32 flags;
+	__u32 direction;
+	__u32 period_bytes;
+	__u32 __reserved;
+	__u64 ring_bytes;
+	__u32 out_periods;
+	__u32 out_residue;
+	__u64 out_ring_bytes;
+};
+
+/**
+ * enum zcdma_stream_action
+ * @ZCDMA_STREAM_START: from period 0 of an empty ring (receiver), or with what was
+ *	written so far (sender). A receiver is also started by the first read(), a
+ *	sender by the write() that finds the ring full.
+ * @ZCDMA_STREAM_STOP: at once. A receiver's whole periods can still be read, and
+ *	then read() returns 0; what a sender had left is dropped.
+ * @ZCDMA_STREAM_PAUSE: the engine stands still. EOPNOTSUPP without %ZCDMA_CAP_PAUSE.
+ * @ZCDMA_STREAM_RESUME: it goes on.
+ * @ZCDMA_STREAM_DRAIN: of a sender: send what was written, wait for that, stop. On a
+ *	cyclic ring the last period is filled up with zeros, and some more may follow.
+ *	ETIMEDOUT when the device does not take a period within the deadline.
+ */
+enum zcdma_stream_action {
+	ZCDMA_STREAM_START	= 1,
+	ZCDMA_STREAM_STOP	= 2,
+	ZCDMA_STREAM_PAUSE	= 3,
+	ZCDMA_STREAM_RESUME	= 4,
+	ZCDMA_STREAM_DRAIN	= 5,
+};
+
+/**
+ * struct zcdma_stream_control - %ZCDMA_IOC_STREAM_CONTROL: start, stop, ...
+ * @flags: none yet, must be 0.
+ * @direction: %ZCDMA_TX or %ZCDMA_RX.
+ * @action: one of &enum zcdma_stream_action.
+ * @__reserved: 0.
+ *
+ * Errors: ENOTCONN without a stream that way; EBUSY when it is not in a state for
+ * that (start of one that runs, pause of one that does not); EIO when the engine
+ * refuses.
+ */
+struct zcdma_stream_control {
+	__u32 flags;
+	__u32 direction;
+	__u32 action;
+	__u32 __reserved;
+};
+
+/**
+ * enum zcdma_stream_state
+ * @ZCDMA_STREAM_IDLE: set up, not started.
+ * @ZCDMA_STREAM_RUNNING: the engine is at work, or waits for the device or for us.
+ * @ZCDMA_STREAM_PAUSED: it stands still.
+ * @ZCDMA_STREAM_DRAINING: it sends the last of it.
+ * @ZCDMA_STREAM_STOPPED: by request; can be started anew.
+ * @ZCDMA_STREAM_FAILED: the engine reported an error, or refused a period.
+ * @ZCDMA_STREAM_GONE: so has the engine.
+ */
+enum zcdma_stream_state {
+	ZCDMA_STREAM_IDLE	= 0,
+	ZCDMA_STREAM_RUNNING	= 1,
+	ZCDMA_STREAM_PAUSED	= 2,
+	ZCDMA_STREAM_DRAINING	= 3,
+	ZCDMA_STREAM_STOPPED	= 4,
+	ZCDMA_STREAM_FAILED	= 5,
+	ZCDMA_STREAM_GONE	= 6,
+};
+
+/**
+ * struct zcdma_stream_status - %ZCDMA_IOC_STREAM_STATUS: how it goes
+ * @flags: none yet, must be 0.
+ * @direction: %ZCDMA_TX or %ZCDMA_RX.
+ * @out_state: one of &enum zcdma_stream_state.
+ * @__reserved: 0.
+ * @out_head: as in &struct zcdma_ring.
+ * @out_tail: as in &struct zcdma_ring.
+ * @out_lost: periods lost: overwritten before they were read, or sent as zeros; on a
+ *	queued ring that sends, how often the engine had to wait for us.
+ * @out_moved: bytes that the engine has moved, in whole periods.
+ * @out_copied: payload bytes that a CPU has copied between the ring and user memory or
+ *	a pipe.
+ *
+ * Errors: ENOTCONN without a stream that way.
+ */
+struct zcdma_stream_status {
+	__u32 flags;
+	__u32 direction;
+	__u32 out_state;
+	__u32 __reserved;
+	__u64 out_head;
+	__u64 out_tail;
+	__u64 out_lost;
+	__u64 out_moved;
+	__u64 out_copied;
+};
+
+/**
+ * struct zcdma_ring - the control page of a cyclic ring
+ * @head: periods that were put into the ring: by the engine (receiver), or by the
+ *	user (sender), who writes it here.
+ * @tail: periods that were taken out of it: by the user (receiver), who writes it here,
+ *	or by the engine (sender).
+ * @oldest: of a receiver: periods before this one are overwritten, or being so.
+ * @lost: as &zcdma_stream_status.out_lost.
+ * @state: as &zcdma_stream_status.out_state.
+ * @period_bytes: of the ring.
+ * @periods: of the ring.
+ *
+ * Period number N, counted from 0 and never wrapping, is at byte
+ * (N % periods) * period_bytes of the ring. At most @periods of them are in it.
+ *
+ * A receiver takes periods from max(tail, oldest) up to head, and looks at oldest
+ * again after it has used a period: if that has passed it, what was seen may be
+ * torn. It writes tail with release semantics, and reads head with acquire
+ * semantics; a sender the other way round. A number that cannot be is ignored.
+ *
+ * The pages stay valid as long as they are mapped, whatever becomes of the stream.
+ */
+struct zcdma_ring {
+	__u64 head;
+	__u64 __pad0[7];
+	__u64 tail;
+	__u64 __pad1[7];
+	__u64 oldest;
+	__u64 lost;
+	__u32 state;
+	__u32 period_bytes;
+	__u32 periods;
+	__u32 __pad2;
+};
+
+/*
+ * What mmap() of a session with a cyclic stream offers, by offset: the control
+ * page and the ring of each direction. MAP_SHARED only.
+ */
+#define ZCDMA_MMAP_RX_CONTROL	0x00000000
+#define ZCDMA_MMAP_RX_RING	0x10000000
+#define ZCDMA_MMAP_TX_CONTROL	0x20000000
+#define ZCDMA_MMAP_TX_RING	0x30000000
+
 #define ZCDMA_IOC_GET_INFO	_IOWR(ZCDMA_IOC_MAGIC, 0x00, struct zcdma_get_info)
 #define ZCDMA_IOC_QUERY_CHANNEL	_IOWR(ZCDMA_IOC_MAGIC, 0x01, struct zcdma_query_channel)
 #define ZCDMA_IOC_ATTACH	_IOWR(ZCDMA_IOC_MAGIC, 0x02, struct zcdma_attach)
@@ -468,7 +772,11 @@ struct zcdma_cancel {
 	_IOWR(ZCDMA_IOC_MAGIC, 0x04, struct zcdma_unregister_buffer)
 #define ZCDMA_IOC_SUBMIT	_IOWR(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_submit)
 #define ZCDMA_IOC_CANCEL	_IOWR(ZCDMA_IOC_MAGIC, 0x06, struct zcdma_cancel)
-/* 0x10 and up are for ports and streams */
+#define ZCDMA_IOC_ATTACH_PORT	_IOWR(ZCDMA_IOC_MAGIC, 0x10, struct zcdma_attach_port)
+#define ZCDMA_IOC_QUERY_PORT	_IOWR(ZCDMA_IOC_MAGIC, 0x11, struct zcdma_query_port)
+#define ZCDMA_IOC_STREAM_SETUP	_IOWR(ZCDMA_IOC_MAGIC, 0x12, struct zcdma_stream_setup)
+#define ZCDMA_IOC_STREAM_CONTROL _IOWR(ZCDMA_IOC_MAGIC, 0x13, struct zcdma_stream_control)
+#define ZCDMA_IOC_STREAM_STATUS	_IOWR(ZCDMA_IOC_MAGIC, 0x14, struct zcdma_stream_status)
 
 /*
  * Ops by io_uring
@@ -498,7 +806,16 @@ struct zcdma_cancel {
  * read again. ENODEV: the engine went away and all completions were read.
  *
  * poll() says POLLIN when read() has something, POLLOUT when the queue has
- * room (before ATTACH too), POLLHUP | POLLERR when the engine went away and all ops have finished.
+ * room (before ATTACH too), POLLHUP | POLLERR when the engine went away and all ops
+ * have finished.
+ *
+ * On a session with a stream that receives, read() takes bytes of it instead, as many
+ * as are there, and blocks while there are none: EAGAIN, EINTR; ETIMEDOUT after the
+ * session's deadline; EPIPE once after an overrun; 0 when it was stopped and all was
+ * read; EIO, ENODEV when it failed. splice() moves them to a pipe without a copy if
+ * the ring is queued. write() to one that sends blocks while the ring is full; its
+ * errors are the same. poll() says POLLIN and POLLOUT for them, POLLPRI for a
+ * loss that was not reported yet.
  *
  * close() of the last descriptor cancels what has not begun. What the engine
  * already has is stopped or awaited in the kernel; no memory is released
