@@ -304,6 +304,105 @@ int zcdma_copy(struct zcdma_session *session, void *dst, const void *src, size_t
 int zcdma_fill(struct zcdma_session *session, void *dst, __u8 byte, size_t len,
 	       struct zcdma_completion *result);
 
+/**
+ * zcdma_query_port() - look at one port
+ * @session: the session; need not be attached.
+ * @index: which, from 0.
+ * @port: filled in.
+ *
+ * Returns 0. Does not block.
+ *
+ * Errors: ENOENT past the last one.
+ */
+int zcdma_query_port(const struct zcdma_session *session, __u32 index,
+		     struct zcdma_query_port *port);
+
+/**
+ * zcdma_find_port() - look at the port of a name
+ * @session: the session; need not be attached.
+ * @name: the port's.
+ * @port: filled in.
+ *
+ * Returns 0. Does not block.
+ *
+ * Errors: ENOENT when there is none of that name.
+ */
+int zcdma_find_port(const struct zcdma_session *session, const char *name,
+		    struct zcdma_query_port *port);
+
+/**
+ * zcdma_attach_port() - have a port for this session
+ * @session: the session, not attached.
+ * @options: the port's name, deadline; its outputs are filled in.
+ *
+ * Returns 0. In place of zcdma_attach(); until the session is closed.
+ *
+ * Errors: ENOENT no such port; EBUSY somebody has it; ENODEV its engine is not
+ * there; EOPNOTSUPP the engine cannot serve it; EPERM, EISCONN.
+ */
+int zcdma_attach_port(struct zcdma_session *session, struct zcdma_attach_port *options);
+
+/**
+ * zcdma_stream_setup() - make the ring of a stream
+ * @session: the session, attached to a port.
+ * @options: direction, sizes, sort of ring; its outputs are filled in.
+ *
+ * Returns 0. Once for each direction.
+ *
+ * Errors: EOPNOTSUPP, EINVAL, EEXIST, ENOMEM, ENOTCONN; see <linux/zcdma.h>.
+ */
+int zcdma_stream_setup(struct zcdma_session *session, struct zcdma_stream_setup *options);
+
+/**
+ * zcdma_stream_control() - start, stop, pause, drain
+ * @session: the session.
+ * @direction: ZCDMA_TX or ZCDMA_RX.
+ * @action: one of enum zcdma_stream_action.
+ *
+ * Returns 0. Blocks for ZCDMA_STREAM_DRAIN only.
+ */
+int zcdma_stream_control(struct zcdma_session *session, __u32 direction, __u32 action);
+
+/**
+ * zcdma_stream_status() - how a stream goes
+ * @session: the session.
+ * @direction: ZCDMA_TX or ZCDMA_RX.
+ * @status: filled in.
+ *
+ * Returns 0. Does not block. May be called from any thread.
+ */
+int zcdma_stream_status(const struct zcdma_session *session, __u32 direction,
+			struct zcdma_stream_status *status);
+
+/**
+ * zcdma_stream_read() - bytes that came
+ * @session: the session, with a stream that receives.
+ * @buf: where to.
+ * @len: how many at most.
+ * @timeout_ms: how long to wait for the first, in milliseconds; 0 not at all, -1 as
+ *	long as it takes.
+ *
+ * Returns how many, 0 when the stream was stopped and all was read.
+ *
+ * Errors: EAGAIN none came in time; EPIPE once after an overrun, see
+ * zcdma_stream_status() for how much was lost; EINTR, EIO, ENODEV.
+ */
+long zcdma_stream_read(struct zcdma_session *session, void *buf, size_t len, int timeout_ms);
+
+/**
+ * zcdma_stream_write() - bytes to be sent
+ * @session: the session, with a stream that sends.
+ * @buf: where from.
+ * @len: how many.
+ * @timeout_ms: how long to wait for room, as zcdma_stream_read().
+ *
+ * Returns how many were taken, 1 or more.
+ *
+ * Errors: as zcdma_stream_read(), EPIPE after an underrun of a cyclic ring.
+ */
+long zcdma_stream_write(struct zcdma_session *session, const void *buf, size_t len,
+			int timeout_ms);
+
 #ifdef __cplusplus
 }
 #endif

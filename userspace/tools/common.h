@@ -24,6 +24,10 @@ int info_main(int argc, char **argv);
 int copy_main(int argc, char **argv);
 int fill_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int port_main(int argc, char **argv);
+int read_main(int argc, char **argv);
+int write_main(int argc, char **argv);
+int stream_main(int argc, char **argv);
 
 /* The subcommand that runs, for messages. */
 extern const char *command;

@@ -12,7 +12,7 @@ static const char *const capability_names[] = {
 	[12] = "coherent",
 };
 
-static const char *const feature_names[] = { [0] = "copy-fill" };
+static const char *const feature_names[] = { [0] = "copy-fill", [8] = "ports", [9] = "streams" };
 static const char *const opcode_names[] = { [1] = "copy", [2] = "fill" };
 static const char *const mover_names[] = { [0] = "hardware", [1] = "CPU" };
 

@@ -16,6 +16,10 @@ static const struct {
 	{ "info", info_main, "what the module, or a channel, can do" },
 	{ "copy", copy_main, "copy a file" },
 	{ "fill", fill_main, "make a file of one repeated byte" },
+	{ "port", port_main, "the machine's ports: devices at DMA channels" },
+	{ "read", read_main, "bytes from a port" },
+	{ "write", write_main, "bytes to a port" },
+	{ "stream", stream_main, "bytes from or to a port without end" },
 	{ "bench", bench_main, "compare an engine's rate with that of memcpy()" },
 };
 

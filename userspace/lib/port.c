@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Ports and their streams. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+ZCDMA_PUBLIC int zcdma_query_port(const struct zcdma_session *session, __u32 index,
+				  struct zcdma_query_port *port)
+{
+	*port = (struct zcdma_query_port){ .index = index };
+	return ioctl(session->fd, ZCDMA_IOC_QUERY_PORT, port);
+}
+
+ZCDMA_PUBLIC int zcdma_find_port(const struct zcdma_session *session, const char *name,
+				 struct zcdma_query_port *port)
+{
+	__u32 index;
+
+	for (index = 0; !zcdma_query_port(session, index, port); index++)
+		if (!strcmp(port->out_name, name))
+			return 0;
+	return -1;
+}
+
+ZCDMA_PUBLIC int zcdma_attach_port(struct zcdma_session *session,
+				   struct zcdma_attach_port *options)
+{
+	return ioctl(session->fd, ZCDMA_IOC_ATTACH_PORT, options);
+}
+
+ZCDMA_PUBLIC int zcdma_stream_setup(struct zcdma_session *session,
+				    struct zcdma_stream_setup *options)
+{
+	return ioctl(session->fd, ZCDMA_IOC_STREAM_SETUP, options);
+}
+
+ZCDMA_PUBLIC int zcdma_stream_control(struct zcdma_session *session, __u32 direction,
+				      __u32 action)
+{
+	struct zcdma_stream_control what = { .direction = direction, .action = action };
+
+	return ioctl(session->fd, ZCDMA_IOC_STREAM_CONTROL, &what);
+}
+
+ZCDMA_PUBLIC int zcdma_stream_status(const struct zcdma_session *session, __u32 direction,
+				     struct zcdma_stream_status *status)
+{
+	*status = (struct zcdma_stream_status){ .direction = direction };
+	return ioctl(session->fd, ZCDMA_IOC_STREAM_STATUS, status);
+}
+
+/* Room for a write, or bytes to read. The descriptor does not block. */
+static int wait_for(const struct zcdma_session *session, short events, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = session->fd, .events = events };
+	int got = poll(&pfd, 1, timeout_ms);
+
+	if (!got)
+		errno = EAGAIN;
+	return got > 0 ? 0 : -1;
+}
+
+ZCDMA_PUBLIC long zcdma_stream_read(struct zcdma_session *session, void *buf, size_t len,
+				    int timeout_ms)
+{
+	ssize_t got;
+
+	/* The first read starts the stream, so it comes before the waiting. */
+	while ((got = read(session->fd, buf, len)) < 0 && errno == EAGAIN && timeout_ms)
+		if (wait_for(session, POLLIN, timeout_ms))
+			return -1;
+	return got;
+}
+
+ZCDMA_PUBLIC long zcdma_stream_write(struct zcdma_session *session, const void *buf, size_t len,
+				     int timeout_ms)
+{
+	ssize_t got;
+
+	/* The same for the write that finds the ring full. */
+	while ((got = write(session->fd, buf, len)) < 0 && errno == EAGAIN && timeout_ms)
+		if (wait_for(session, POLLOUT, timeout_ms))
+			return -1;
+	return got;
+}
