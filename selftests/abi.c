@@ -99,6 +99,67 @@ FROZEN(zcdma_cancel, flags, 0);
 FROZEN(zcdma_cancel, out_cancelled, 4);
 FROZEN(zcdma_cancel, user_data, 8);
 
+FROZEN_SIZE(zcdma_query_port, 288);
+FROZEN(zcdma_query_port, index, 4);
+FROZEN(zcdma_query_port, out_directions, 8);
+FROZEN(zcdma_query_port, out_state, 12);
+FROZEN(zcdma_query_port, out_width, 16);
+FROZEN(zcdma_query_port, out_burst, 20);
+FROZEN(zcdma_query_port, out_owner, 24);
+FROZEN(zcdma_query_port, out_data, 28);
+FROZEN(zcdma_query_port, out_name, 32);
+FROZEN(zcdma_query_port, out_device, 96);
+FROZEN(zcdma_query_port, out_provider, 160);
+FROZEN(zcdma_query_port, out_owner_name, 224);
+
+FROZEN_SIZE(zcdma_attach_port, 104);
+FROZEN(zcdma_attach_port, queue_depth, 4);
+FROZEN(zcdma_attach_port, deadline_ms, 8);
+FROZEN(zcdma_attach_port, __reserved, 12);
+FROZEN(zcdma_attach_port, name, 16);
+FROZEN(zcdma_attach_port, out_directions, 80);
+FROZEN(zcdma_attach_port, out_width, 84);
+FROZEN(zcdma_attach_port, out_tx_caps, 88);
+FROZEN(zcdma_attach_port, out_rx_caps, 96);
+
+FROZEN_SIZE(zcdma_stream_setup, 40);
+FROZEN(zcdma_stream_setup, direction, 4);
+FROZEN(zcdma_stream_setup, period_bytes, 8);
+FROZEN(zcdma_stream_setup, __reserved, 12);
+FROZEN(zcdma_stream_setup, ring_bytes, 16);
+FROZEN(zcdma_stream_setup, out_periods, 24);
+FROZEN(zcdma_stream_setup, out_residue, 28);
+FROZEN(zcdma_stream_setup, out_ring_bytes, 32);
+
+FROZEN_SIZE(zcdma_stream_control, 16);
+FROZEN(zcdma_stream_control, direction, 4);
+FROZEN(zcdma_stream_control, action, 8);
+FROZEN(zcdma_stream_control, __reserved, 12);
+
+FROZEN_SIZE(zcdma_stream_status, 56);
+FROZEN(zcdma_stream_status, direction, 4);
+FROZEN(zcdma_stream_status, out_state, 8);
+FROZEN(zcdma_stream_status, out_head, 16);
+FROZEN(zcdma_stream_status, out_tail, 24);
+FROZEN(zcdma_stream_status, out_lost, 32);
+FROZEN(zcdma_stream_status, out_moved, 40);
+FROZEN(zcdma_stream_status, out_copied, 48);
+
+FROZEN_SIZE(zcdma_ring, 160);
+FROZEN(zcdma_ring, head, 0);
+FROZEN(zcdma_ring, tail, 64);
+FROZEN(zcdma_ring, oldest, 128);
+FROZEN(zcdma_ring, lost, 136);
+FROZEN(zcdma_ring, state, 144);
+FROZEN(zcdma_ring, period_bytes, 148);
+FROZEN(zcdma_ring, periods, 152);
+
+static_assert(ZCDMA_IOC_ATTACH_PORT == 0xc068d510, "number of ATTACH_PORT");
+static_assert(ZCDMA_IOC_QUERY_PORT == 0xc120d511, "number of QUERY_PORT");
+static_assert(ZCDMA_IOC_STREAM_SETUP == 0xc028d512, "number of STREAM_SETUP");
+static_assert(ZCDMA_IOC_STREAM_CONTROL == 0xc010d513, "number of STREAM_CONTROL");
+static_assert(ZCDMA_IOC_STREAM_STATUS == 0xc038d514, "number of STREAM_STATUS");
+
 static_assert(ZCDMA_IOC_GET_INFO == 0xc038d500, "number of GET_INFO");
 static_assert(ZCDMA_IOC_QUERY_CHANNEL == 0xc0f0d501, "number of QUERY_CHANNEL");
 static_assert(ZCDMA_IOC_ATTACH == 0xc098d502, "number of ATTACH");
@@ -123,6 +184,11 @@ static union arg {
 	struct zcdma_unregister_buffer unreg;
 	struct zcdma_submit submit;
 	struct zcdma_cancel cancel;
+	struct zcdma_attach_port attach_port;
+	struct zcdma_query_port query_port;
+	struct zcdma_stream_setup setup;
+	struct zcdma_stream_control control;
+	struct zcdma_stream_status status;
 	unsigned char bytes[MAX_SIZE + 1];
 } arg;
 
@@ -200,6 +266,63 @@ static void dirty_cancel(void)
 	arg.cancel.out_cancelled = ~0U;
 }
 
+/* Ports may or may not be there; what is said of one that is not, is always the same. */
+static void good_attach_port(void)
+{
+	strcpy(arg.attach_port.name, "no such port");
+}
+
+static void dirty_attach_port(void)
+{
+	memset(&arg.attach_port.out_directions, 0xff,
+	       sizeof(arg.attach_port) - offsetof(struct zcdma_attach_port, out_directions));
+}
+
+static void good_query_port(void)
+{
+	arg.query_port.index = ~0U;
+}
+
+static void dirty_query_port(void)
+{
+	memset(&arg.query_port.out_directions, 0xff,
+	       offsetof(struct zcdma_query_port, out_name) -
+	       offsetof(struct zcdma_query_port, out_directions));
+	memset(arg.query_port.out_name, 0xff, 4 * ZCDMA_NAME_LEN);
+}
+
+static void good_setup(void)
+{
+	arg.setup.direction = ZCDMA_RX;
+	arg.setup.period_bytes = 4096;
+	arg.setup.ring_bytes = 65536;
+}
+
+static void dirty_setup(void)
+{
+	arg.setup.out_periods = ~0U;
+	arg.setup.out_residue = ~0U;
+	arg.setup.out_ring_bytes = ~0ULL;
+}
+
+static void good_control(void)
+{
+	arg.control.direction = ZCDMA_TX;
+	arg.control.action = ZCDMA_STREAM_START;
+}
+
+static void good_status(void)
+{
+	arg.status.direction = ZCDMA_TX;
+}
+
+static void dirty_status(void)
+{
+	arg.status.out_state = ~0U;
+	memset(&arg.status.out_head, 0xff,
+	       sizeof(arg.status) - offsetof(struct zcdma_stream_status, out_head));
+}
+
 FIXTURE(verb) {
 	int fd;
 };
@@ -253,6 +376,32 @@ FIXTURE_VARIANT_ADD(verb, cancel) {
 	.cmd = ZCDMA_IOC_CANCEL, .size = sizeof(struct zcdma_cancel),
 	.attached = true, .flags = ZCDMA_CANCEL_ALL, .good = -ENOENT,
 	.prepare = good_nothing, .dirty = dirty_cancel,
+};
+
+FIXTURE_VARIANT_ADD(verb, attach_port) {
+	.cmd = ZCDMA_IOC_ATTACH_PORT, .size = sizeof(struct zcdma_attach_port), .good = -ENOENT,
+	.prepare = good_attach_port, .dirty = dirty_attach_port,
+};
+
+FIXTURE_VARIANT_ADD(verb, query_port) {
+	.cmd = ZCDMA_IOC_QUERY_PORT, .size = sizeof(struct zcdma_query_port), .good = -ENOENT,
+	.prepare = good_query_port, .dirty = dirty_query_port,
+};
+
+FIXTURE_VARIANT_ADD(verb, stream_setup) {
+	.cmd = ZCDMA_IOC_STREAM_SETUP, .size = sizeof(struct zcdma_stream_setup),
+	.flags = ZCDMA_STREAM_QUEUED, .good = -ENOTCONN,
+	.prepare = good_setup, .dirty = dirty_setup,
+};
+
+FIXTURE_VARIANT_ADD(verb, stream_control) {
+	.cmd = ZCDMA_IOC_STREAM_CONTROL, .size = sizeof(struct zcdma_stream_control),
+	.good = -ENOTCONN, .prepare = good_control, .dirty = good_nothing,
+};
+
+FIXTURE_VARIANT_ADD(verb, stream_status) {
+	.cmd = ZCDMA_IOC_STREAM_STATUS, .size = sizeof(struct zcdma_stream_status),
+	.good = -ENOTCONN, .prepare = good_status, .dirty = dirty_status,
 };
 
 /* For the helpers of the tests. */
@@ -409,7 +558,7 @@ TEST_F(verb, does_nothing_if_it_cannot_write_its_results)
 
 static bool known(unsigned int nr)
 {
-	return nr <= 6;
+	return nr <= 6 || (nr >= 0x10 && nr <= 0x14);
 }
 
 TEST(unknown_commands_get_ENOTTY)

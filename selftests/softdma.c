@@ -20,6 +20,7 @@ static const char * const parameters[] = {
 	"channels", "align", "max_segment", "boundary", "coarse_residue", "unordered",
 	"no_memset", "no_terminate", "prep_sleeps", "lock_until_submit", "no_result",
 	"callback_context",
+	"fifo", "rate", "source",
 };
 
 /* What they were when the program began. */

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Ports and streams, for tests. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "port_util.h"
+#include "zcdma_util.h"
+
+#define PORTS	"/sys/module/zcdma/parameters/ports"
+
+int port_declare(const char *text)
+{
+	return zc_write_file(PORTS, text);
+}
+
+int port_make(const char *name, int tx, int rx, const char *more)
+{
+	struct zcdma_query_channel first;
+	char text[512], way[2][96] = { "", "" };
+	int err = zc_query("softdma", &first);
+	size_t prefix;
+
+	if (err)
+		return err;
+	port_drop(name);	/* that of a test that has failed */
+	prefix = strcspn(first.out_name, "c");	/* dma0 of dma0chan0 */
+	if (tx >= 0)
+		snprintf(way[0], sizeof(way[0]), "tx=%.*schan%d,", (int)prefix, first.out_name, tx);
+	if (rx >= 0)
+		snprintf(way[1], sizeof(way[1]), "rx=%.*schan%d,", (int)prefix, first.out_name, rx);
+	snprintf(text, sizeof(text), "%s:%s%s%s", name, way[0], way[1],
+		 *more ? more : "burst=1");
+	return port_declare(text);
+}
+
+int port_drop(const char *name)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "-%s", name);
+	return port_declare(text);
+}
+
+int port_query(const char *name, struct zcdma_query_port *query)
+{
+	int fd = zc_open(0), err;
+
+	if (fd < 0)
+		return fd;
+	for (__u32 i = 0; ; i++) {
+		*query = (struct zcdma_query_port){ .index = i };
+		err = zc_ioctl(fd, ZCDMA_IOC_QUERY_PORT, query);
+		if (err || !strcmp(query->out_name, name))
+			break;
+	}
+	close(fd);
+	return err;
+}
+
+int port_open(const char *name, __u32 deadline_ms, int flags)
+{
+	struct zcdma_attach_port how = { .deadline_ms = deadline_ms };
+	int fd = zc_open(flags), err;
+
+	if (fd < 0)
+		return fd;
+	strncpy(how.name, name, sizeof(how.name) - 1);
+	err = zc_ioctl(fd, ZCDMA_IOC_ATTACH_PORT, &how);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int stream_setup(int fd, __u32 direction, __u32 flags, __u32 period, __u64 ring)
+{
+	struct zcdma_stream_setup how = {
+		.flags = flags,
+		.direction = direction,
+		.period_bytes = period,
+		.ring_bytes = ring,
+	};
+	int err = zc_ioctl(fd, ZCDMA_IOC_STREAM_SETUP, &how);
+
+	if (!err && (how.out_periods != ring / period ||
+		     how.out_ring_bytes != ring / period * period))
+		return -EPROTO;
+	return err;
+}
+
+int stream_do(int fd, __u32 direction, __u32 action)
+{
+	struct zcdma_stream_control what = { .direction = direction, .action = action };
+
+	return zc_ioctl(fd, ZCDMA_IOC_STREAM_CONTROL, &what);
+}
+
+struct zcdma_stream_status stream_status(int fd, __u32 direction)
+{
+	struct zcdma_stream_status status = { .direction = direction };
+
+	if (zc_ioctl(fd, ZCDMA_IOC_STREAM_STATUS, &status))
+		status.out_state = ~0U;
+	return status;
+}
+
+long stream_read(int fd, void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = read(fd, (char *)buf + done, len - done);
+
+		if (got < 0 && !done)
+			return -errno;
+		if (got <= 0)
+			break;
+		done += got;
+	}
+	return done;
+}
+
+long stream_write(int fd, const void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = write(fd, (const char *)buf + done, len - done);
+
+		if (got < 0 && !done)
+			return -errno;
+		if (got <= 0)
+			break;
+		done += got;
+	}
+	return done;
+}
+
+static void *map(int fd, size_t len, off_t offset)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+struct zcdma_ring *stream_map_control(int fd, __u32 direction)
+{
+	return map(fd, sizeof(struct zcdma_ring),
+		   direction == ZCDMA_TX ? ZCDMA_MMAP_TX_CONTROL : ZCDMA_MMAP_RX_CONTROL);
+}
+
+char *stream_map_ring(int fd, __u32 direction, size_t len)
+{
+	return map(fd, len, direction == ZCDMA_TX ? ZCDMA_MMAP_TX_RING : ZCDMA_MMAP_RX_RING);
+}
+
+static __u8 sequence_byte(__u64 at)
+{
+	return (__u32)(at / 4) >> (at % 4 * 8);
+}
+
+void sequence_write(void *buf, __u64 at, size_t len)
+{
+	__u8 *to = buf;
+
+	while (len--)
+		*to++ = sequence_byte(at++);
+}
+
+bool sequence_holds(const void *buf, __u64 at, size_t len)
+{
+	const __u8 *from = buf;
+
+	for (size_t i = 0; i < len; i++) {
+		if (from[i] == sequence_byte(at + i))
+			continue;
+		fprintf(stderr, "# byte %zu of %zu is %02x: not byte %llu of the sequence\n",
+			i, len, from[i], (unsigned long long)(at + i));
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,793 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Streams, on the software engine: its source, which never waits, and its loop-back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "port_util.h"
+#include "softdma.h"
+#include "zcdma_util.h"
+
+#define PATIENCE	20000	/* ms */
+
+FIXTURE(flow) {
+	long pinned;
+	char *buf;
+};
+
+#define BUF_SIZE	(4UL << 20)
+
+FIXTURE_SETUP(flow)
+{
+	zc_unlimit_memlock();
+	ASSERT_EQ(0, softdma_reset());
+	ASSERT_EQ(0, softdma_rebuild(""));	/* with empty FIFOs */
+	ASSERT_EQ(0, softdma_set("violations", 0));
+	ASSERT_EQ(0, port_make("t-loop", 0, 1, "width=4"));
+	ASSERT_EQ(0, port_make("t-rx", -1, 1, "width=1"));
+	ASSERT_EQ(0, port_make("t-tx", 0, -1, "width=1"));
+	self->buf = zc_map(BUF_SIZE);
+}
+
+FIXTURE_TEARDOWN(flow)
+{
+	EXPECT_EQ(0, softdma_get("violations"));
+	EXPECT_EQ(0, port_drop("t-loop"));
+	EXPECT_EQ(0, port_drop("t-rx"));
+	EXPECT_EQ(0, port_drop("t-tx"));
+	EXPECT_EQ(0, softdma_reset());
+}
+
+/* ---- what the source sends ---- */
+
+/* Read @len bytes that must be the sequence from *@at on. */
+static bool goes_on(int fd, char *buf, size_t len, __u64 *at)
+{
+	long got = stream_read(fd, buf, len);
+
+	if (got != (long)len) {
+		fprintf(stderr, "# %ld of %zu bytes\n", got, len);
+		return false;
+	}
+	*at += len;
+	return sequence_holds(buf, *at - len, len);
+}
+
+/* At a rate that leaves the reader a second before the ring runs over. */
+static void source_is_read(struct __test_metadata *_metadata, char *buf, __u32 flags,
+			   __u32 period, __u32 ring, const char *engine)
+{
+	char parameters[256];
+	__u64 at = 0;
+	int fd;
+
+	snprintf(parameters, sizeof(parameters), "source=Y rate=%u %s", ring, engine);
+	ASSERT_EQ(0, softdma_rebuild(parameters));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
+	/* Whole periods, parts of them, several. */
+	while (at < 3 * ring / 2) {
+		ASSERT_TRUE(goes_on(fd, buf, period, &at));
+		ASSERT_TRUE(goes_on(fd, buf, period / 3 + 1, &at));
+		ASSERT_TRUE(goes_on(fd, buf, 3 * period - period / 3 - 1, &at));
+	}
+	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_lost);
+	EXPECT_EQ(ZCDMA_STREAM_RUNNING, stream_status(fd, ZCDMA_RX).out_state);
+	EXPECT_EQ(at, stream_status(fd, ZCDMA_RX).out_copied);
+	EXPECT_LE(at, stream_status(fd, ZCDMA_RX).out_moved);
+	close(fd);
+}
+
+TEST_F(flow, of_a_source_is_read_from_a_cyclic_ring)
+{
+	source_is_read(_metadata, self->buf, 0, 4096, 65536, "");
+}
+
+TEST_F(flow, of_a_source_is_read_from_a_queued_ring)
+{
+	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 4096, 65536, "");
+}
+
+TEST_F(flow, has_periods_of_any_length)
+{
+	source_is_read(_metadata, self->buf, 0, 1000, 65536, "");
+	source_is_read(_metadata, self->buf, 0, 12345, 200000, "");
+	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 1000, 65536, "");
+	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 12345, 200000, "");
+}
+
+TEST_F(flow, has_2_to_4096_periods)
+{
+	source_is_read(_metadata, self->buf, 0, 65536, 131072, "");
+	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 65536, 131072, "");
+	source_is_read(_metadata, self->buf, 0, 512, 4096 * 512, "");
+	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 512, 4096 * 512, "");
+}
+
+TEST_F(flow, is_the_same_whatever_the_engine_tells)
+{
+	source_is_read(_metadata, self->buf, 0, 4096, 65536, "coarse_residue=Y");
+	source_is_read(_metadata, self->buf, 0, 4096, 65536,
+		       "coarse_residue=N callback_context=softirq");
+	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 4096, 65536,
+		       "callback_context=hardirq");
+}
+
+/* ---- overrun ---- */
+
+/*
+ * The reader stops for 200 ms. Exactly what was lost is counted, it is told once, and
+ * what follows is intact.
+ */
+static void reader_stops(struct __test_metadata *_metadata, char *buf, __u32 flags,
+			 __u32 period, __u32 ring)
+{
+	struct zcdma_stream_status status;
+	unsigned int told = 0;
+	__u64 at = 0, lost;
+	__u32 word;
+	long got;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=4000000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
+	for (unsigned int round = 0; round < 3; round++) {
+		lost = stream_status(fd, ZCDMA_RX).out_lost;
+		for (unsigned int i = 0; i < 20; i++)
+			ASSERT_TRUE(goes_on(fd, buf, period, &at));
+		EXPECT_EQ(lost, stream_status(fd, ZCDMA_RX).out_lost);
+		zc_sleep_ms(200);
+		ASSERT_EQ(POLLPRI | POLLIN, zc_poll(fd, POLLPRI | POLLIN, 0));
+		got = stream_read(fd, buf, period);
+		ASSERT_EQ(-EPIPE, got);
+		told++;
+		ASSERT_EQ(period, stream_read(fd, buf, period));
+		status = stream_status(fd, ZCDMA_RX);
+		EXPECT_LT(0, status.out_lost - lost);
+		/* 200 ms are 800000 bytes, less what the ring has room for. */
+		EXPECT_LE((800000 - ring) / period, status.out_lost - lost);
+		memcpy(&word, buf, 4);
+		EXPECT_EQ(at + (status.out_lost - lost) * period, word * 4ULL);
+		at += (status.out_lost - lost) * period;
+		ASSERT_TRUE(sequence_holds(buf, at, period));
+		at += period;
+	}
+	printf("# %llu periods of %u bytes lost in %u overruns\n",
+	       (unsigned long long)stream_status(fd, ZCDMA_RX).out_lost, period, told);
+	close(fd);
+}
+
+TEST_F(flow, counts_exactly_what_a_slow_reader_of_a_cyclic_ring_loses)
+{
+	reader_stops(_metadata, self->buf, 0, 4096, 256 * 1024);
+	reader_stops(_metadata, self->buf, 0, 1000, 100000);
+}
+
+TEST_F(flow, counts_exactly_what_a_slow_reader_of_a_queued_ring_loses)
+{
+	reader_stops(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 4096, 256 * 1024);
+	reader_stops(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 1000, 100000);
+}
+
+/* Where reading is interrupted by a loss, no call returns bytes of both sides of it. */
+TEST_F(flow, is_never_torn)
+{
+	unsigned int tears = 0;
+	__u64 at = 0, lost = 0;
+	__u64 end;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=0 fifo=64"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 4096, 8 * 4096));
+	end = zc_now_ms() + 1000;
+	while (zc_now_ms() < end) {
+		long got = stream_read(fd, self->buf, 4096);
+		struct zcdma_stream_status status;
+		__u32 word;
+
+		if (got == -EPIPE) {
+			tears++;
+			continue;
+		}
+		ASSERT_EQ(4096, got);
+		memcpy(&word, self->buf, 4);
+		ASSERT_TRUE(sequence_holds(self->buf, word * 4ULL, 4096));
+		ASSERT_EQ(0, word * 4ULL % 4096);
+		status = stream_status(fd, ZCDMA_RX);
+		/* What is missing so far was counted, and more may be by now. */
+		ASSERT_LE((word * 4ULL - at) / 4096, status.out_lost - lost);
+		lost += (word * 4ULL - at) / 4096;
+		at = word * 4ULL + 4096;
+	}
+	EXPECT_LT(0, tears);
+	printf("# %u overruns, %llu periods lost, %llu read\n", tears, (unsigned long long)lost,
+	       (unsigned long long)at / 4096 - lost);
+	close(fd);
+}
+
+/* ---- loop-back ---- */
+
+struct feeder {
+	int fd;
+	__u64 bytes;
+	size_t chunk;
+	__u64 taken;			/* by the reader; atomic */
+	__u64 window;			/* it may be ahead by so much */
+	long result;
+};
+
+/* Writes the sequence, never further ahead than the reader's ring is long. */
+static void *feed(void *arg)
+{
+	struct feeder *feeder = arg;
+	char *buf = malloc(feeder->chunk);
+	__u64 at = 0;
+
+	while (at < feeder->bytes) {
+		size_t n = feeder->bytes - at < feeder->chunk ? feeder->bytes - at : feeder->chunk;
+
+		while (at + n - __atomic_load_n(&feeder->taken, __ATOMIC_ACQUIRE) >
+		       feeder->window)
+			sched_yield();
+		sequence_write(buf, at, n);
+		feeder->result = stream_write(feeder->fd, buf, n);
+		if (feeder->result != (long)n)
+			break;
+		at += n;
+	}
+	free(buf);
+	if (at == feeder->bytes)
+		feeder->result = stream_do(feeder->fd, ZCDMA_TX, ZCDMA_STREAM_DRAIN);
+	return NULL;
+}
+
+static void loops_back(struct __test_metadata *_metadata, char *buf, __u32 tx_flags,
+		       __u32 rx_flags, __u32 period, __u64 bytes, const char *engine)
+{
+	struct feeder feeder = { .bytes = bytes, .chunk = 4 * period, .window = 48 * period };
+	__u64 at = 0, started = zc_now_ms(), took;
+	pthread_t thread;
+	int tx, rx;
+
+	ASSERT_EQ(0, softdma_rebuild(engine));
+	tx = port_open("t-tx", 0, 0);
+	rx = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, tx);
+	ASSERT_LE(0, rx);
+	feeder.fd = tx;
+	ASSERT_EQ(0, stream_setup(tx, ZCDMA_TX, tx_flags, period, 32 * period));
+	ASSERT_EQ(0, stream_setup(rx, ZCDMA_RX, rx_flags, period, 64 * period));
+	ASSERT_EQ(0, stream_do(rx, ZCDMA_RX, ZCDMA_STREAM_START));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, feed, &feeder));
+	while (at < bytes) {
+		ASSERT_TRUE(goes_on(rx, buf, period, &at));
+		__atomic_store_n(&feeder.taken, at, __ATOMIC_RELEASE);
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, feeder.result);
+	EXPECT_EQ(0, stream_status(rx, ZCDMA_RX).out_lost);
+	EXPECT_EQ(ZCDMA_STREAM_STOPPED, stream_status(tx, ZCDMA_TX).out_state);
+	took = zc_now_ms() - started;
+	printf("# %llu bytes in %llu ms: %llu kB/s, none lost\n", (unsigned long long)bytes,
+	       (unsigned long long)took, (unsigned long long)(bytes / (took ?: 1)));
+	close(tx);
+	close(rx);
+}
+
+TEST_F(flow, loops_back_without_a_lost_byte)
+{
+	loops_back(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 0, 65536, 128UL << 20, "rate=0");
+}
+
+TEST_F(flow, loops_back_between_queued_rings)
+{
+	loops_back(_metadata, self->buf, ZCDMA_STREAM_QUEUED, ZCDMA_STREAM_QUEUED, 5000,
+		   5000 * 2000, "rate=0");
+}
+
+/* The cyclic sender is paced, so that it can be kept full. */
+TEST_F(flow, loops_back_from_a_cyclic_ring)
+{
+	loops_back(_metadata, self->buf, 0, 0, 8192, 8192 * 60, "rate=400000");
+}
+
+/* A queued sender sends what was written and not a byte more, whole periods or not. */
+TEST_F(flow, that_is_queued_ends_exactly)
+{
+	int tx, rx;
+
+	tx = port_open("t-tx", 0, 0);
+	ASSERT_LE(0, tx);
+	ASSERT_EQ(0, stream_setup(tx, ZCDMA_TX, ZCDMA_STREAM_QUEUED, 1024, 8192));
+	sequence_write(self->buf, 0, 5001);
+	ASSERT_EQ(5001, stream_write(tx, self->buf, 5001));
+	ASSERT_EQ(0, stream_do(tx, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
+	EXPECT_EQ(5001, stream_status(tx, ZCDMA_TX).out_moved);
+	/* Again, from the beginning. */
+	sequence_write(self->buf, 5001, 3);
+	ASSERT_EQ(3, stream_write(tx, self->buf, 3));
+	ASSERT_EQ(0, stream_do(tx, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
+	close(tx);
+
+	memset(self->buf, 0xee, 8192);
+	rx = port_open("t-rx", 1000, 0);
+	ASSERT_LE(0, rx);
+	ASSERT_EQ(0, stream_setup(rx, ZCDMA_RX, 0, 417, 417 * 20));
+	ASSERT_EQ(5004, stream_read(rx, self->buf, 5004));
+	EXPECT_TRUE(sequence_holds(self->buf, 0, 5004));
+	EXPECT_EQ(-ETIMEDOUT, stream_read(rx, self->buf, 1));
+	close(rx);
+}
+
+/* ---- waiting ---- */
+
+TEST_F(flow, that_gets_nothing_times_out)
+{
+	__u64 start = zc_now_ms();
+	int fd = port_open("t-rx", 600, 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 64, 640));
+	EXPECT_EQ(-ETIMEDOUT, stream_read(fd, self->buf, 64));
+	EXPECT_LE(590, zc_now_ms() - start);
+	EXPECT_GE(600 + 800, zc_now_ms() - start);
+	close(fd);
+}
+
+TEST_F(flow, that_cannot_get_rid_of_it_times_out)
+{
+	int fd = port_open("t-tx", 600, 0);
+	long got;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_TX, ZCDMA_STREAM_QUEUED, 4096, 4 * 4096));
+	/* The FIFO takes 16 KiB, the ring another 16. */
+	got = stream_write(fd, self->buf, 65536);
+	EXPECT_LE(16384 + 4 * 4096 - 4096, got);
+	EXPECT_GE(16384 + 5 * 4096, got);
+	EXPECT_EQ(-ETIMEDOUT, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
+	EXPECT_EQ(16384, stream_status(fd, ZCDMA_TX).out_moved);
+	EXPECT_EQ(0, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_STOP));
+	close(fd);
+}
+
+TEST_F(flow, does_not_block_when_asked)
+{
+	int tx = port_open("t-tx", 0, O_NONBLOCK);
+	int rx = port_open("t-rx", 0, O_NONBLOCK);
+
+	ASSERT_LE(0, tx);
+	ASSERT_LE(0, rx);
+	ASSERT_EQ(0, stream_setup(rx, ZCDMA_RX, 0, 1024, 4096));
+	ASSERT_EQ(0, stream_setup(tx, ZCDMA_TX, ZCDMA_STREAM_QUEUED, 1024, 4096));
+	EXPECT_EQ(-EAGAIN, stream_read(rx, self->buf, 1024));
+	EXPECT_EQ(0, zc_poll(rx, POLLIN | POLLOUT, 100));
+	EXPECT_EQ(POLLOUT, zc_poll(tx, POLLIN | POLLOUT, 100));
+	sequence_write(self->buf, 0, 2048);
+	ASSERT_EQ(2048, stream_write(tx, self->buf, 2048));
+	ASSERT_EQ(0, stream_do(tx, ZCDMA_TX, ZCDMA_STREAM_START));
+	EXPECT_EQ(POLLIN, zc_poll(rx, POLLIN, PATIENCE));
+	EXPECT_EQ(1024, stream_read(rx, self->buf, 1024));
+	EXPECT_TRUE(sequence_holds(self->buf, 0, 1024));
+	close(tx);
+	close(rx);
+}
+
+TEST_F(flow, reader_can_be_killed)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		int fd = port_open("t-rx", 60000, 0);
+
+		CHILD_CHECK(fd >= 0);
+		CHILD_CHECK(!stream_setup(fd, ZCDMA_RX, 0, 1024, 4096));
+		stream_read(fd, self->buf, 1024);
+	}
+	zc_sleep_ms(300);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, zc_wait(pid));
+	pid = port_open("t-rx", 0, 0);
+	EXPECT_LE(0, pid);
+	close(pid);
+}
+
+/* ---- start, stop, pause ---- */
+
+TEST_F(flow, stops_and_starts)
+{
+	__u64 at = 0;
+	long got;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=1000000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 1000, 100000));
+	ASSERT_TRUE(goes_on(fd, self->buf, 5000, &at));
+	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_STOP));
+	EXPECT_EQ(ZCDMA_STREAM_STOPPED, stream_status(fd, ZCDMA_RX).out_state);
+	/* What is there can be read, and then it ends. */
+	while ((got = stream_read(fd, self->buf, 1000)) == 1000)
+		;
+	EXPECT_EQ(0, got);
+	EXPECT_EQ(POLLIN, zc_poll(fd, POLLIN, 0));
+	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_START));
+	EXPECT_EQ(-EBUSY, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_START));
+	ASSERT_EQ(1000, stream_read(fd, self->buf, 1000));
+	close(fd);
+}
+
+TEST_F(flow, pauses)
+{
+	__u64 moved, at = 0;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=1000000 fifo=64"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 1000, 500000));
+	EXPECT_EQ(-EBUSY, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_PAUSE));
+	ASSERT_TRUE(goes_on(fd, self->buf, 5000, &at));
+	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_PAUSE));
+	EXPECT_EQ(ZCDMA_STREAM_PAUSED, stream_status(fd, ZCDMA_RX).out_state);
+	zc_sleep_ms(50);
+	moved = stream_status(fd, ZCDMA_RX).out_moved;
+	zc_sleep_ms(100);
+	EXPECT_EQ(moved, stream_status(fd, ZCDMA_RX).out_moved);
+	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_RESUME));
+	zc_sleep_ms(100);
+	EXPECT_LT(moved + 50000, stream_status(fd, ZCDMA_RX).out_moved);
+	close(fd);
+}
+
+/* ---- splice ---- */
+
+/* From the stream through a pipe into a socket, and what comes out of that is intact. */
+static void is_spliced(struct __test_metadata *_metadata, char *buf, __u32 flags, bool expect_copy)
+{
+	enum { PERIOD = 8192, BYTES = PERIOD * 64 };
+	int pipes[2], sockets[2], fd;
+	__u64 at = 0;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=4000000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, PERIOD, 64 * PERIOD));
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	while (at < BYTES) {
+		ssize_t in = splice(fd, NULL, pipes[1], NULL, PERIOD, 0), out, got;
+
+		ASSERT_LT(0, in);
+		for (out = 0; out < in; out += got) {
+			got = splice(pipes[0], NULL, sockets[0], NULL, in - out, 0);
+			ASSERT_LT(0, got);
+		}
+		ASSERT_EQ(in, recv(sockets[1], buf, in, MSG_WAITALL));
+		ASSERT_TRUE(sequence_holds(buf, at, in));
+		at += in;
+	}
+	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_lost);
+	EXPECT_EQ(expect_copy ? at : 0, stream_status(fd, ZCDMA_RX).out_copied);
+	printf("# splice: %llu payload bytes, %llu copied out of the ring by a CPU\n",
+	       (unsigned long long)at,
+	       (unsigned long long)stream_status(fd, ZCDMA_RX).out_copied);
+	close(fd);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+TEST_F(flow, that_is_queued_is_spliced_without_a_copy)
+{
+	is_spliced(_metadata, self->buf, ZCDMA_STREAM_QUEUED, false);
+}
+
+TEST_F(flow, that_is_cyclic_is_spliced_with_a_copy)
+{
+	is_spliced(_metadata, self->buf, 0, true);
+}
+
+/* What is in a pipe stays what it was, however often the ring goes round. */
+TEST_F(flow, leaves_what_was_spliced_alone)
+{
+	int pipes[2], fd;
+	__u32 first;
+	ssize_t in;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=8000000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, ZCDMA_STREAM_QUEUED, 4096, 4 * 4096));
+	ASSERT_EQ(0, pipe(pipes));
+	do {
+		in = splice(fd, NULL, pipes[1], NULL, 3 * 4096, 0);
+	} while (in < 0 && errno == EPIPE);
+	ASSERT_LT(0, in);
+	zc_sleep_ms(100);
+	EXPECT_LT(10, stream_status(fd, ZCDMA_RX).out_lost);
+	close(fd);
+	ASSERT_EQ(in, stream_read(pipes[0], self->buf, in));
+	memcpy(&first, self->buf, 4);
+	EXPECT_TRUE(sequence_holds(self->buf, first * 4ULL, in));
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* ---- mmap ---- */
+
+TEST_F(flow, is_consumed_from_the_mapped_ring)
+{
+	enum { PERIOD = 1000, PERIODS = 100 };
+	struct zcdma_ring *ctl;
+	char *ring;
+	__u64 at = 0;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=250000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, PERIOD, PERIOD * PERIODS));
+	ctl = stream_map_control(fd, ZCDMA_RX);
+	ring = stream_map_ring(fd, ZCDMA_RX, PERIOD * PERIODS);
+	ASSERT_NE(NULL, ctl);
+	ASSERT_NE(NULL, ring);
+	EXPECT_EQ(PERIOD, ctl->period_bytes);
+	EXPECT_EQ(PERIODS, ctl->periods);
+	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_START));
+	while (at < 2 * PERIODS) {
+		__u64 head = __atomic_load_n(&ctl->head, __ATOMIC_ACQUIRE);
+
+		if (head == at) {
+			ASSERT_EQ(POLLIN, zc_poll(fd, POLLIN, PATIENCE));
+			continue;
+		}
+		for (; at < head; at++)
+			ASSERT_TRUE(sequence_holds(ring + at % PERIODS * PERIOD, at * PERIOD,
+						   PERIOD));
+		ASSERT_GE(at, __atomic_load_n(&ctl->oldest, __ATOMIC_ACQUIRE));
+		__atomic_store_n(&ctl->tail, at, __ATOMIC_RELEASE);
+	}
+	EXPECT_EQ(0, ctl->lost);
+	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_copied);
+
+	/* Nobody takes anything out: the loss shows in the page. */
+	zc_sleep_ms(1000);
+	EXPECT_LT(0, ctl->lost);
+	EXPECT_LT(at, ctl->oldest);
+	EXPECT_EQ(ctl->oldest - at, ctl->lost);
+
+	/* The mapping outlives the stream, its file and its engine. */
+	close(fd);
+	EXPECT_EQ(0, softdma_unbind());
+	EXPECT_EQ(0, softdma_bind());
+	at = ring[PERIOD - 1];
+	munmap(ring, PERIOD * PERIODS);
+	munmap(ctl, sizeof(*ctl));
+}
+
+TEST_F(flow, is_fed_through_the_mapped_ring)
+{
+	enum { PERIOD = 1024, PERIODS = 64, FED = 40 };
+	struct zcdma_ring *ctl;
+	char *ring;
+	int tx, rx;
+
+	ASSERT_EQ(0, softdma_rebuild("rate=200000"));
+	tx = port_open("t-tx", 0, 0);
+	rx = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, tx);
+	ASSERT_LE(0, rx);
+	ASSERT_EQ(0, stream_setup(tx, ZCDMA_TX, 0, PERIOD, PERIOD * PERIODS));
+	ASSERT_EQ(0, stream_setup(rx, ZCDMA_RX, 0, PERIOD, PERIOD * 256));
+	ctl = stream_map_control(tx, ZCDMA_TX);
+	ring = stream_map_ring(tx, ZCDMA_TX, PERIOD * PERIODS);
+	ASSERT_NE(NULL, ctl);
+	ASSERT_NE(NULL, ring);
+	sequence_write(ring, 0, PERIOD * FED);
+	__atomic_store_n(&ctl->head, FED, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, stream_do(rx, ZCDMA_RX, ZCDMA_STREAM_START));
+	ASSERT_EQ(0, stream_do(tx, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
+	EXPECT_LE(FED, ctl->tail);
+	ASSERT_EQ(PERIOD * FED, stream_read(rx, self->buf, PERIOD * FED));
+	EXPECT_TRUE(sequence_holds(self->buf, 0, PERIOD * FED));
+	munmap(ring, PERIOD * PERIODS);
+	munmap(ctl, sizeof(*ctl));
+	close(tx);
+	close(rx);
+}
+
+TEST_F(flow, maps_nothing_else)
+{
+	int fd = port_open("t-rx", 0, 0);
+	char *ring;
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(NULL, stream_map_ring(fd, ZCDMA_RX, 4096));
+	EXPECT_EQ(ENODEV, errno);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 4096, 16384));
+	EXPECT_EQ(NULL, stream_map_ring(fd, ZCDMA_RX, 16385));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(NULL, stream_map_ring(fd, ZCDMA_TX, 4096));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, ZCDMA_MMAP_RX_RING));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd,
+				   ZCDMA_MMAP_RX_RING + 4096));
+	EXPECT_EQ(EINVAL, errno);
+	ring = stream_map_ring(fd, ZCDMA_RX, 16384);
+	ASSERT_NE(NULL, ring);
+	/* It can be made to grow, and there is nothing behind it. */
+	ring = mremap(ring, 16384, 32768, MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, ring);
+	ring[16383] = 1;
+	{
+		pid_t pid;
+
+		IN_CHILD(pid)
+			ring[16384] = 1;
+		EXPECT_EQ(-SIGBUS, zc_wait(pid));
+	}
+	munmap(ring, 32768);
+	close(fd);
+}
+
+/* ---- loss ---- */
+
+static void engine_leaves(struct __test_metadata *_metadata, char *buf, __u32 flags)
+{
+	long got;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=1000000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, 1000, 100000));
+	ASSERT_EQ(1000, stream_read(fd, buf, 1000));
+	zc_sleep_ms(20);
+	ASSERT_EQ(0, softdma_unbind());
+	EXPECT_EQ(ZCDMA_STREAM_GONE, stream_status(fd, ZCDMA_RX).out_state);
+	EXPECT_EQ(POLLHUP | POLLERR, zc_poll(fd, POLLIN, 0) & (POLLHUP | POLLERR));
+	/* What came before can be had. */
+	while ((got = stream_read(fd, buf, 1000)) == 1000)
+		;
+	EXPECT_EQ(-ENODEV, got);
+	EXPECT_EQ(-ENODEV, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_START));
+	EXPECT_EQ(-EBUSY, port_open("t-rx", 0, 0));
+	close(fd);
+	EXPECT_EQ(-ENODEV, port_open("t-rx", 0, 0));
+	EXPECT_EQ(0, softdma_bind());
+	fd = port_open("t-rx", 0, 0);
+	EXPECT_LE(0, fd);
+	close(fd);
+}
+
+TEST_F(flow, whose_engine_leaves_says_so)
+{
+	engine_leaves(_metadata, self->buf, 0);
+	engine_leaves(_metadata, self->buf, ZCDMA_STREAM_QUEUED);
+}
+
+static void *unbind_soon(void *unused)
+{
+	zc_sleep_ms(300);
+	return (void *)(long)softdma_unbind();
+}
+
+TEST_F(flow, that_waits_is_woken_when_the_engine_leaves)
+{
+	int fd = port_open("t-rx", 60000, 0);
+	__u64 start = zc_now_ms();
+	pthread_t thread;
+	void *err;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 1000, 100000));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_soon, NULL));
+	EXPECT_EQ(-ENODEV, stream_read(fd, self->buf, 1000));
+	EXPECT_GE(5000, zc_now_ms() - start);
+	pthread_join(thread, &err);
+	EXPECT_EQ(NULL, err);
+	EXPECT_EQ(0, softdma_bind());
+	close(fd);
+}
+
+/* The engine reports an error: what came before it, then EIO. */
+TEST_F(flow, that_fails_says_so)
+{
+	long got;
+	int fd;
+
+	ASSERT_EQ(0, softdma_rebuild("source=Y rate=1000000"));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 1000, 100000));
+	ASSERT_EQ(0, softdma_set("fail_nth", 5));
+	while ((got = stream_read(fd, self->buf, 1000)) == 1000)
+		;
+	EXPECT_EQ(-EIO, got);
+	EXPECT_EQ(ZCDMA_STREAM_FAILED, stream_status(fd, ZCDMA_RX).out_state);
+	EXPECT_EQ(4, stream_status(fd, ZCDMA_RX).out_head);
+	close(fd);
+}
+
+/* ---- bad input ---- */
+
+TEST_F(flow, wants_sane_sizes)
+{
+	int fd = port_open("t-loop", 0, 0);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 0, 12, 4096));		/* too small */
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 0, 1002, 65536));	/* no whole words */
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 0, 4096, 8191));	/* one period */
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 0, 16, 4097 * 16));
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 0, (1 << 20) + 4, 1 << 25));
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 0, 1 << 20, (1ULL << 32) + (2 << 20)));
+	EXPECT_EQ(-EINVAL, stream_setup(fd, 0, 0, 4096, 65536));
+	EXPECT_EQ(-EINVAL, stream_setup(fd, 3, 0, 4096, 65536));
+	EXPECT_EQ(-EINVAL, stream_setup(fd, ZCDMA_RX, 1 << 7, 4096, 65536));
+	EXPECT_EQ(-ENOTCONN, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_START));
+	EXPECT_EQ(0, stream_setup(fd, ZCDMA_RX, 0, 16, 32));
+	EXPECT_EQ(-EEXIST, stream_setup(fd, ZCDMA_RX, 0, 16, 32));
+	EXPECT_EQ(-EINVAL, stream_do(fd, ZCDMA_RX, 77));
+	EXPECT_EQ(-EINVAL, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_DRAIN));
+	/* Not a whole word is left over. */
+	EXPECT_EQ(0, stream_setup(fd, ZCDMA_TX, ZCDMA_STREAM_QUEUED, 16, 32));
+	EXPECT_EQ(3, stream_write(fd, "abc", 3));
+	EXPECT_EQ(-EINVAL, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
+	EXPECT_EQ(-EFAULT, stream_write(fd, (void *)8, 5));
+	close(fd);
+}
+
+TEST_F(flow, wants_a_port_that_goes_that_way)
+{
+	int fd = port_open("t-rx", 0, 0);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP, stream_setup(fd, ZCDMA_TX, 0, 4096, 65536));
+	EXPECT_EQ(-EINVAL, stream_write(fd, "x", 1));
+	close(fd);
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-ENOTCONN, stream_setup(fd, ZCDMA_RX, 0, 4096, 65536));
+	close(fd);
+}
+
+TEST_F(flow, is_charged_to_its_user)
+{
+	pid_t pid;
+
+	IN_CHILD(pid) {
+		int fd;
+
+		zc_become_user(64 * 1024);
+		fd = port_open("t-rx", 0, 0);
+		CHILD_CHECK(fd >= 0);
+		CHILD_CHECK(stream_setup(fd, ZCDMA_RX, 0, 4096, 65536) == -ENOMEM);
+		CHILD_CHECK(stream_setup(fd, ZCDMA_RX, ZCDMA_STREAM_QUEUED, 16, 64 * 16) ==
+			    -ENOMEM);
+		CHILD_CHECK(!stream_setup(fd, ZCDMA_RX, 0, 4096, 60 * 1024));
+		close(fd);
+		fd = port_open("t-rx", 0, 0);
+		CHILD_CHECK(!stream_setup(fd, ZCDMA_RX, ZCDMA_STREAM_QUEUED, 4096, 14 * 4096));
+	}
+	EXPECT_EQ(0, zc_wait(pid));
+}
+
+TEST_HARNESS_MAIN
