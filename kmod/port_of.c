@@ -107,6 +107,7 @@ static const struct of_device_id port_ids[] = {
 	{ .compatible = "zcdma,port" },
 	{ }
 };
+
 /*
  * In place of MODULE_DEVICE_TABLE: Debian's modpost for a 64-bit host takes a table of a
  * 32-bit kernel for a broken one.

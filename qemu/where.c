@@ -14,55 +14,33 @@
  * Counts are of instructions, not of blocks: an interrupt, a fault, or a device that
  * is touched may end a block of QEMU's anywhere.
  */
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What we use of QEMU's plugin interface, version 1; Debian has no header of it. */
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-#define EXPORTED	__attribute__((visibility("default")))
-#define NO_REGISTERS	0
-#define INLINE_ADD_U64	0
-
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    void (*cb)(unsigned int cpu, void *data), int flags,
-					    void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op,
-						void *pointer, uint64_t value);
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_atexit_cb(uint64_t id, void (*cb)(uint64_t id, void *data), void *data);
+#include "plugin.h"
 
 EXPORTED int qemu_plugin_version = 1;
-EXPORTED int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
 
 #define PAGE		4096u
 #define BUCKETS		65536u
 
 /* Of one instruction: ever, and between the places. */
 struct counter {
-	uint64_t ever;
-	uint64_t before;
-	uint64_t between;
+	u64 ever;
+	u64 before;
+	u64 between;
 };
 
 struct page {
 	struct page *next;
-	uint64_t address;
+	u64 address;
 	struct counter counters[PAGE];
 };
 
 struct place {
-	uint64_t address;
+	u64 address;
 	unsigned char bytes[16];
 	size_t size;
 };
@@ -73,9 +51,9 @@ static struct place from, to;
 static const char *out;
 static bool counting;
 
-static struct counter *counter_of(uint64_t address)
+static struct counter *counter_of(u64 address)
 {
-	uint64_t start = address / PAGE * PAGE;
+	u64 start = address / PAGE * PAGE;
 	struct page **bucket = &pages[start / PAGE % BUCKETS], *page;
 
 	if (!(address >> 63))
@@ -93,7 +71,9 @@ static struct counter *counter_of(uint64_t address)
 	return &page->counters[address - start];
 }
 
-static void for_each_counter(void (*do_it)(uint64_t address, struct counter *counter))
+typedef void visitor(u64 address, struct counter *counter);
+
+static void visit_counters(visitor *do_it)
 {
 	struct page *page;
 	size_t i, j;
@@ -106,13 +86,13 @@ static void for_each_counter(void (*do_it)(uint64_t address, struct counter *cou
 					do_it(page->address + j, &page->counters[j]);
 }
 
-static void remember(uint64_t address, struct counter *counter)
+static void remember(u64 address, struct counter *counter)
 {
 	(void)address;
 	counter->before = counter->ever;
 }
 
-static void add(uint64_t address, struct counter *counter)
+static void add(u64 address, struct counter *counter)
 {
 	(void)address;
 	counter->between += counter->ever - counter->before;
@@ -125,7 +105,7 @@ static void at_from(unsigned int cpu, void *data)
 	if (counting)
 		return;
 	counting = true;
-	for_each_counter(remember);
+	visit_counters(remember);
 }
 
 static void at_to(unsigned int cpu, void *data)
@@ -135,7 +115,7 @@ static void at_to(unsigned int cpu, void *data)
 	if (!counting)
 		return;
 	counting = false;
-	for_each_counter(add);
+	visit_counters(add);
 }
 
 static bool is_at(const struct qemu_plugin_insn *insn, const struct place *place)
@@ -148,7 +128,7 @@ static bool is_at(const struct qemu_plugin_insn *insn, const struct place *place
 		       size < place->size ? size : place->size);
 }
 
-static void translated(uint64_t id, struct qemu_plugin_tb *tb)
+static void translated(u64 id, struct qemu_plugin_tb *tb)
 {
 	size_t i, count = qemu_plugin_tb_n_insns(tb);
 
@@ -167,13 +147,13 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 
 static FILE *file;
 
-static void print(uint64_t address, struct counter *counter)
+static void print(u64 address, struct counter *counter)
 {
 	if (counter->between)
-		fprintf(file, "%016" PRIx64 " %" PRIu64 "\n", address, counter->between);
+		fprintf(file, "%016llx %llu\n", address, counter->between);
 }
 
-static void finish(uint64_t id, void *data)
+static void finish(u64 id, void *data)
 {
 	(void)id;
 	(void)data;
@@ -182,7 +162,7 @@ static void finish(uint64_t id, void *data)
 		perror(out);
 		return;
 	}
-	for_each_counter(print);
+	visit_counters(print);
 	fclose(file);
 }
 
@@ -193,7 +173,7 @@ static void set_bytes(struct place *place, const char *hex)
 			return;
 }
 
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
+int qemu_plugin_install(u64 id, const void *info, int argc, char **argv)
 {
 	int i;
 

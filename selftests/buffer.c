@@ -164,8 +164,8 @@ TEST_F(buffer, may_hold_a_page_twice)
 
 	ASSERT_EQ(0, ftruncate(memfd, PAGE));
 	for (int i = 0; i < 2; i++)
-		ASSERT_NE(MAP_FAILED, mmap(twice + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
-					   MAP_SHARED | MAP_FIXED, memfd, 0));
+		ASSERT_TRUE(mmap(twice + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_FIXED, memfd, 0) != MAP_FAILED);
 	id = zc_register(self->fd, twice, 2 * PAGE, 0);
 	ASSERT_LT(0, id);
 	ASSERT_EQ(0, zc_do(self->fd, copy_op(id, PAGE, self->src_id, 0, PAGE)));
@@ -361,8 +361,8 @@ TEST_F(buffer, outlives_its_mapping)
 /* Other memory at the same address is other memory. */
 TEST_F(buffer, stays_what_it_was_when_its_address_is_mapped_again)
 {
-	ASSERT_NE(MAP_FAILED, mmap(self->dst, SIZE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	ASSERT_TRUE(mmap(self->dst, SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	ASSERT_EQ(0, zc_do(self->fd, copy_op(self->dst_id, 0, self->src_id, 0, SIZE)));
 	EXPECT_TRUE(filled_with(0, self->dst, SIZE));
 }

@@ -103,7 +103,7 @@ errors_are_clear()
 	run 1 zcdma read s-nothing && says "$err" 's-nothing: no such port' || return
 	run 1 zcdma read s-tx && says "$err" 's-tx: this port only sends' || return
 	run 1 zcdma write s-rx - && says "$err" 's-rx: this port only receives' || return
-	run 1 zcdma read -p 18 s-words && says "$err" 'no multiple of the word of 4' || return
+	run 1 zcdma read -p 18 s-words && says "$err" 'no multiple of its 4-byte words' || return
 	run 1 zcdma read -p 4 s-rx && says "$err" 'a period must have 16 to' || return
 	run 1 zcdma read -r 4096 s-rx && says "$err" 'a ring must have 2 to 4096 periods' || return
 	run 1 zcdma read --deadline 300 s-rx && says "$err" 'the device asked for nothing in time' ||

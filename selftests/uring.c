@@ -90,7 +90,7 @@ static int reap(struct io_uring *ring, __u64 *user_data, __u64 *extra)
 
 static int do_op(struct io_uring *ring, int fd, struct zcdma_op op)
 {
-	__u64 user_data;
+	__u64 user_data = 0;
 	int res;
 
 	op.user_data = 4711;
@@ -164,7 +164,7 @@ TEST_F(uring, takes_batches)
 		}
 		ASSERT_EQ(64, io_uring_submit(&self->ring));
 		for (int i = 0; i < 64; i++) {
-			__u64 nr;
+			__u64 nr = 0;
 
 			ASSERT_EQ(PAGE, reap(&self->ring, &nr, NULL));
 			ASSERT_FALSE(seen >> nr & 1);
@@ -276,7 +276,7 @@ TEST_F(uring, can_be_cancelled_by_ioctl)
 {
 	int fd = zc_session("softdma", 0);
 	struct zcdma_op op;
-	__u64 nr;
+	__u64 nr = 0;
 
 	ASSERT_EQ(0, softdma_set("pool", 1));
 	ASSERT_EQ(0, softdma_set("hang", 1));

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -72,8 +71,8 @@ struct job {
 	int fd;
 	size_t width;
 	size_t data;
-	uint64_t done;
-	uint64_t overruns;
+	unsigned long long done;
+	unsigned long long overruns;
 	double started;
 	double drawn;
 };
@@ -110,9 +109,8 @@ static int setup(struct job *job)
 		return complain("%s: its engine has no cyclic transfers; try --queued", name);
 	case EINVAL:
 		if (job->period % job->width)
-			return complain("%s: a period of %" PRIu64
-					" bytes is no multiple of the word of %zu bytes",
-					name, job->period, job->width);
+			return complain("%s: %llu bytes are no multiple of its %zu-byte words",
+					name, (unsigned long long)job->period, job->width);
 		if (job->period < ZCDMA_STREAM_MIN_PERIOD || job->period > ZCDMA_STREAM_MAX_PERIOD)
 			return complain("%s: a period must have %u to %u bytes", name,
 					ZCDMA_STREAM_MIN_PERIOD, ZCDMA_STREAM_MAX_PERIOD);
@@ -120,15 +118,14 @@ static int setup(struct job *job)
 				ZCDMA_STREAM_MIN_PERIODS, ZCDMA_STREAM_MAX_PERIODS,
 				ZCDMA_STREAM_MAX_RING);
 	case ENOMEM:
-		return complain("%s: no memory for a ring of %" PRIu64
-				" bytes; ulimit -l may be too low, or a cyclic one too long",
-				name, (uint64_t)how.ring_bytes);
+		return complain("%s: no memory for a ring of %llu bytes; see ulimit -l",
+				name, (unsigned long long)how.ring_bytes);
 	default:
 		return complain("%s: %s", name, strerror(errno));
 	}
 }
 
-static uint64_t lost(const struct job *job)
+static unsigned long long lost(const struct job *job)
 {
 	struct zcdma_stream_status status;
 
@@ -149,7 +146,7 @@ static void meter(struct job *job, bool last)
 	if (last)
 		fprintf(stderr, "\r\033[K");
 	else
-		fprintf(stderr, "\r%s  %.3f MB/s  %" PRIu64 " periods lost\033[K",
+		fprintf(stderr, "\r%s  %.3f MB/s  %llu periods lost\033[K",
 			human_size(job->done, text), elapsed > 0 ? job->done / elapsed / 1e6 : 0,
 			lost(job));
 }
@@ -159,13 +156,13 @@ static int explain(const struct job *job, const char *what)
 	switch (errno) {
 	case EAGAIN:
 	case ETIMEDOUT:
-		return complain("%s: the device asked for nothing in time, after %" PRIu64 " bytes",
+		return complain("%s: the device asked for nothing in time, after %llu bytes",
 				job->port.name, job->done);
 	case ENODEV:
-		return complain("%s: its engine has gone, after %" PRIu64 " bytes", job->port.name,
+		return complain("%s: its engine has gone, after %llu bytes", job->port.name,
 				job->done);
 	case EIO:
-		return complain("%s: the engine failed, after %" PRIu64 " bytes", job->port.name,
+		return complain("%s: the engine failed, after %llu bytes", job->port.name,
 				job->done);
 	default:
 		return complain("%s: %s", what, strerror(errno));
@@ -308,19 +305,21 @@ static void summary(struct job *job)
 {
 	double elapsed = seconds(CLOCK_MONOTONIC) - job->started;
 	FILE *out = job->to_stdout ? stderr : stdout;
-	uint64_t missing = lost(job);
+	unsigned long long missing = lost(job);
 	const char *kind = job->direction == ZCDMA_TX ? "underrun" : "overrun";
 
-	if (job->json)
-		fprintf(out, "{\"port\": \"%s\", \"bytes\": %" PRIu64
-			", \"seconds\": %.6f, \"bytes_per_second\": %.0f, \"%ss\": %" PRIu64
-			", \"periods_lost\": %" PRIu64 ", \"ring\": \"%s\"}\n", job->port.name,
-			job->done, elapsed, elapsed > 0 ? job->done / elapsed : 0, kind,
-			job->overruns, missing, queued(job) ? "queued" : "cyclic");
-	else if (!job->quiet)
-		fprintf(out, "%" PRIu64 " bytes %s %s, %.3f MB/s, %" PRIu64 " periods lost\n",
+	if (job->json) {
+		fprintf(out, "{\"port\": \"%s\", \"ring\": \"%s\", ", job->port.name,
+			queued(job) ? "queued" : "cyclic");
+		fprintf(out, "\"bytes\": %llu, \"seconds\": %.6f, \"bytes_per_second\": %.0f, ",
+			job->done, elapsed, elapsed > 0 ? job->done / elapsed : 0);
+		fprintf(out, "\"%ss\": %llu, \"periods_lost\": %llu}\n", kind, job->overruns,
+			missing);
+	} else if (!job->quiet) {
+		fprintf(out, "%llu bytes %s %s, %.3f MB/s, %llu periods lost\n",
 			job->done, job->direction == ZCDMA_TX ? "to" : "from", job->port.name,
 			elapsed > 0 ? job->done / elapsed / 1e6 : 0, missing);
+	}
 }
 
 static int open_file(struct job *job)
@@ -379,7 +378,7 @@ static int go(struct job *job)
 	meter(job, true);
 	summary(job);
 	if (!ret && job->strict && lost(job) && job->direction == ZCDMA_RX)
-		ret = complain("%s: %" PRIu64 " periods were lost: the output is not all that came",
+		ret = complain("%s: %llu periods were lost: the output is not all that came",
 			       job->port.name, lost(job));
 	if (!ret && job->limit != UINT64_MAX && job->done < job->limit)
 		ret = -1;
