@@ -123,7 +123,7 @@ struct softdma_desc {
  * @fifo: filled by this thread, emptied by the peer's
  * @paced: bytes moved since @paced_since, less than a second's worth
  * @paced_since: ns; 0 before the first
- * @idle_since: ns; when the thread ran out of work
+ * @idle_since: ns; when the thread ran out of work, 0 when it has not
  * @sequence: of the next byte of a source
  */
 struct softdma_chan {

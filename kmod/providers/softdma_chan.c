@@ -212,7 +212,8 @@ static int softdma_thread(void *data)
 	struct softdma_desc *d;
 
 	for (;;) {
-		sc->idle_since = ktime_get_ns();
+		/* With work there, a thread that is late has not left the device alone. */
+		sc->idle_since = softdma_has_work(sc) ? 0 : ktime_get_ns();
 		wait_event_idle(sc->wait, softdma_has_work(sc) || kthread_should_stop());
 		if (kthread_should_stop())
 			return 0;

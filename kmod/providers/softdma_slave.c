@@ -56,8 +56,8 @@ static u64 softdma_due(const struct softdma_chan *sc, size_t n)
 }
 
 /*
- * The device was left alone since @since. A source went on: its FIFO has what fits, and the rest
- * is lost. Who waits to send has no claim to the time that has passed.
+ * The device was left alone since @since, if that is not 0. A source went on: its FIFO has what
+ * fits, and the rest is lost. Who waits to send has no claim to the time that has passed.
  */
 void softdma_slave_missed(struct softdma_chan *sc, struct softdma_desc *d, u64 since)
 {
@@ -73,6 +73,8 @@ void softdma_slave_missed(struct softdma_chan *sc, struct softdma_desc *d, u64 s
 		}
 		return;
 	}
+	if (!since)
+		return;
 	lost = mul_u64_u64_div_u64(now - since, t->rate, NSEC_PER_SEC);
 	if (lost <= t->fifo)
 		return;
