@@ -23,6 +23,7 @@ FIXTURE(shortage) {
 	char *src, *dst;
 };
 
+/* What a fixture skips, this harness runs all the same: the tests skip. */
 FIXTURE_SETUP(shortage)
 {
 	if (zc_lacks("fault-injection"))
@@ -47,12 +48,6 @@ FIXTURE_TEARDOWN(shortage)
 	zc_write_file(FAILSLAB "probability", "0");
 	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
 }
-
-/* In each test: what a fixture skips, this harness runs all the same. */
-#define NEEDS_FAULT_INJECTION() do {							\
-	if (zc_lacks("fault-injection"))						\
-		SKIP(return, "lacks fault-injection: this kernel cannot fail on demand");	\
-} while (0)
 
 /* The task's @nth allocation from now on fails; 0: none. */
 static void fail_nth(unsigned int nth)
@@ -134,13 +129,15 @@ static void sweep(struct __test_metadata *_metadata, char *dst, char *src, __u32
 
 TEST_F_TIMEOUT(shortage, at_each_allocation_in_turn_is_survived, 120)
 {
-	NEEDS_FAULT_INJECTION();
+	if (zc_lacks("fault-injection"))
+		SKIP(return, "lacks fault-injection: this kernel cannot fail on demand");
 	sweep(_metadata, self->dst, self->src, 1);
 }
 
 TEST_F_TIMEOUT(shortage, at_each_allocation_for_several_channels_is_survived, 120)
 {
-	NEEDS_FAULT_INJECTION();
+	if (zc_lacks("fault-injection"))
+		SKIP(return, "lacks fault-injection: this kernel cannot fail on demand");
 	sweep(_metadata, self->dst, self->src, 3);
 }
 
@@ -159,7 +156,8 @@ TEST_F(shortage, of_all_memory_does_not_stop_ops_on_registered_memory)
 	struct zcdma_op ops[32], other;
 	int fd, from, to, errs[4], fail;
 
-	NEEDS_FAULT_INJECTION();
+	if (zc_lacks("fault-injection"))
+		SKIP(return, "lacks fault-injection: this kernel cannot fail on demand");
 	fd = zc_session("softdma", 32);
 	from = zc_register(fd, self->src, SIZE, 0);
 	to = zc_register(fd, self->dst, SIZE, 0);
