@@ -77,8 +77,8 @@ static int start_if_idle(struct zcdma_stream *st)
 }
 
 /*
- * Report a loss, once. Who goes on with a cyclic ring is given some time: a receiver
- * begins half a ring behind the engine, a sender a period ahead of it. Under st->lock.
+ * Report a loss, once. Who goes on is given some time: a receiver begins half a ring
+ * behind the engine, the sender of a cyclic ring a period ahead of it. Under st->lock.
  */
 static int report_loss(struct zcdma_stream *st)
 {
@@ -90,7 +90,7 @@ static int report_loss(struct zcdma_stream *st)
 	st->offset = 0;
 	if (st->way == ZCDMA_WAY_TX) {
 		st->head = max(st->head, st->tail + 2);
-	} else if (st->cyclic && st->head - st->tail > st->nr / 2) {
+	} else if (st->head - st->tail > st->nr / 2) {
 		st->lost += half - st->tail;
 		st->tail = half;
 	}

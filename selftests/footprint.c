@@ -136,6 +136,8 @@ TEST_F_TIMEOUT(footprint, of_an_op_in_flight, 60)
 	long before, after;
 	__u32 accepted;
 
+	if (zc_lacks("lean-slabs"))
+		SKIP(return, "lacks lean-slabs: this kernel puts marks around what it allocates");
 	self->fds[0] = zc_session("softdma", OPS);
 	ASSERT_LE(0, self->fds[0]);
 	for (int i = 0; i < OPS; i++)
@@ -184,7 +186,7 @@ TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 60)
 	free = before.free - after.free;
 	TH_LOG("%d sessions: slabs grew by %ld bytes, free memory shrank by %ld", SESSIONS / 2,
 	       slabs, free);
-	EXPECT_GE(SLACK / 2, slabs);
+	EXPECT_GE(SLACK, slabs); /* 131 bytes a session; kmemleak finds what is smaller */
 	EXPECT_GE(2 * SLACK * sysconf(_SC_NPROCESSORS_ONLN), free); /* each has lists of pages */
 }
 
