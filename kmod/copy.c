@@ -345,6 +345,8 @@ int zcdma_request_map(struct zcdma_request *req)
 {
 	int err;
 
+	/* Before memory is looked at: a barrier that begins from now on makes this stale. */
+	req->epoch = READ_ONCE(req->session->epoch);
 	split(req);
 	if (req->op.opcode == ZCDMA_OP_FILL && req->body && !fills(req)) {
 		own_memory(req);
@@ -465,6 +467,16 @@ void zcdma_request_rewind(struct zcdma_request *req, size_t offset)
 		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
 }
 
+/*
+ * Was its source made ready before a barrier began? Then ops before that may have written
+ * there since, the CPU for them, too.
+ */
+static bool is_stale(const struct zcdma_request *req)
+{
+	return req->epoch != req->session->epoch && req->op.opcode == ZCDMA_OP_COPY &&
+	       (req->src_buffer ? req->src_buffer->mem.sync : req->src.sync);
+}
+
 /**
  * zcdma_request_cut() - the next piece of the body
  * @req: has some body left; under session->lock.
@@ -483,6 +495,8 @@ void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 		   READ_ONCE(chan->max_piece));
 	if (req->session->nr_lanes > 1)
 		len = min_t(size_t, len, ZCDMA_STRIPE);
+	if (is_stale(req))
+		len = min_t(size_t, len, CPU_CHUNK); /* a spinlock is held */
 
 	slot->req = req;
 	slot->offset = req->next;
@@ -492,6 +506,8 @@ void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 		slot->src = zcdma_cursor_addr(&req->src_at);
 		len = min(len, zcdma_cursor_left(&req->src_at));
 		len = zcdma_within(chan->boundary, slot->src, len);
+		if (is_stale(req))
+			zcdma_part_to_device(req->session->chan, req->src_at, len, DMA_TO_DEVICE);
 		if (req->op.opcode == ZCDMA_OP_COPY)
 			req->src_at.offset += len;
 	}

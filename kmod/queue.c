@@ -188,13 +188,18 @@ static bool begun(const struct zcdma_request *req)
 	return req->next || req->pending;
 }
 
-/* A barrier begins when all before it is there, the CPU's part of it too. */
+/*
+ * A barrier begins when all before it is there, the CPU's part of it too: what was made
+ * ready for the engine until then is to be looked at again.
+ */
 static bool held_back(struct zcdma_session *session, const struct zcdma_request *req)
 {
 	if (!(req->op.flags & ZCDMA_OP_FLAG_BARRIER) || begun(req))
 		return false;
-	if (list_empty(&session->active) && !session->dirty)
+	if (list_empty(&session->active) && !session->dirty) {
+		WRITE_ONCE(session->epoch, session->epoch + 1);
 		return false;
+	}
 	session->blocked = true;
 	if (list_empty(&session->active))
 		zcdma_queue_arm_janitor(session);

@@ -254,6 +254,7 @@ struct zcdma_taker {
  * @finished: it has its one completion.
  * @res: 0 or what went wrong first.
  * @flags: &enum zcdma_done_flags so far.
+ * @epoch: the session's, before memory was made ready for the engine.
  * @head: bytes before the part that the engine moves; the CPU moves them.
  * @body: bytes that the engine moves; the CPU moves the rest. See copy.c.
  * @next: first byte of the body that was not handed out yet, counted from @head.
@@ -283,6 +284,7 @@ struct zcdma_request {
 	bool finished;
 	s32 res;
 	u32 flags;
+	u32 epoch;
 	size_t head;
 	size_t body;
 	size_t next;
@@ -529,6 +531,7 @@ void zcdma_chan_shut(struct zcdma_chan *chan);
  * @over: and nothing of it is at an engine: the file's reference has been put.
  * @stocked: @spares were filled up.
  * @blocked: a barrier waits for what is before it.
+ * @epoch: barriers that have begun.
  * @watching: the deadline work is armed, for @watch_at.
  * @sweeping: the janitor is armed.
  * @watch_at: as a request's deadline.
@@ -566,6 +569,7 @@ struct zcdma_session {
 	bool over;
 	bool stocked;
 	bool blocked;
+	u32 epoch;
 	bool watching;
 	bool sweeping;
 	u64 watch_at;

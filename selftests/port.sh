@@ -80,7 +80,7 @@ stream_goes_through_pipes()
 stream_of_a_source_is_measured()
 {
 	engine Y 500000
-	run 0 zcdma stream --json -n 300000 -r 400000 s-rx "$dir/out" || return
+	run 0 zcdma stream --json -n 300000 -r 200000 s-rx "$dir/out" || return
 	says "$out" '"port": "s-rx", "ring": "cyclic", "bytes": 300000, .*"periods_lost": 0' || return
 	run 0 zcdma stream --queued --json -n 100000 -r 400000 s-rx "$dir/out" || return
 	says "$out" '"ring": "queued"'
