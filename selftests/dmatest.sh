@@ -44,14 +44,20 @@ take()
 	[ $taken -gt 0 ] || complain "no channel of $ZCDMA_PROVIDER"
 }
 
-# Let it run; the summaries of its threads are in $work/summaries.
+# Let it run with $1 threads; their summaries are in $work/summaries. Reading "wait"
+# waits for threads that have begun: one that has not is found by its summary.
 run_dmatest()
 {
 	mark="zcdma selftest: dmatest of process $$ at $(cut -d' ' -f1 /proc/uptime)"
 	echo "$mark" >/dev/kmsg
 	echo 1 >$parameters/run
-	cat $parameters/wait >/dev/null
-	dmesg | sed -n "/$mark/,\$p" | grep 'dmatest: .* summary' >"$work/summaries"
+	for wait in 1 2 3 4 5 6 7 8 9 10; do
+		cat $parameters/wait >/dev/null
+		dmesg | sed -n "/$mark/,\$p" | grep 'dmatest: .* summary' >"$work/summaries"
+		[ "$(wc -l <"$work/summaries")" -lt "$1" ] || return 0
+		sleep 0.$wait
+	done
+	complain "$(wc -l <"$work/summaries") summaries of $1 threads"
 }
 
 # with_dmatest COMMAND...: while it is loaded.

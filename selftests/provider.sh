@@ -16,18 +16,16 @@ on_all_channels()
 		alignment "$(alignment)" dmatest "$1" iterations "$2" || return
 	# shellcheck disable=SC2046 # names
 	take $(channels) || return
-	run_dmatest
+	run_dmatest $((2 * taken))
 }
 
 # judge KIND ITERATIONS: do so and look at the summaries of all threads.
 judge()
 {
 	with_dmatest on_all_channels "$1" "$2" || return
-	threads=$(wc -l <"$work/summaries")
-	echo "# $threads threads on $taken channels"
+	echo "# $((2 * taken)) threads on $taken channels"
 	awk '$0 !~ / [1-9][0-9]* tests, 0 failures/ { print "#   " $0; bad = 1 } END { exit bad }' \
-		"$work/summaries" || return
-	[ "$threads" -eq $((2 * taken)) ] || complain "$threads summaries, not $((2 * taken))"
+		"$work/summaries"
 }
 
 dmatest_copies_on_all_channels_at_once()

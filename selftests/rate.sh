@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# How fast copies of a MiB and more are, beside the kernel's own dmatest on the same
+# channel in the same boot. dmatest maps each time as we do, but memory in one piece,
+# which it need not pin: what it reaches is what there is to be had.
+
+cd "$(dirname "$0")" || exit
+. ./tap.sh
+. ./dmatest.sh
+
+rounds=20
+! lacks bulk || rounds=3
+
+# Bytes per second of dmatest with copies of $1 bytes, in $theirs. It compares nothing,
+# and its clock runs while it maps, submits, waits and unmaps.
+by_dmatest()
+{
+	set_up test_buf_size $(($1 + 4096)) transfer_size "$1" noverify 1 norandom 1 timeout 60000 \
+		iterations $rounds threads_per_chan 1 max_channels 1 || return
+	take "$channel" && run_dmatest 1 || return
+	theirs=$(sed -n "s/.*summary $rounds tests, 0 failures \([0-9.]*\) iops.*/\1/p" \
+		"$work/summaries" | awk -v size="$1" '{ printf "%.0f", $1 * size }')
+	[ "$theirs" ] || complain "no result of dmatest: $(cat "$work/summaries")"
+}
+
+# The same of zcdma, in $ours.
+by_zcdma()
+{
+	run 0 zcdma bench --json --channel "$channel" --size "$1" --count $rounds || return
+	ours=$(echo "$out" | awk -f json.awk |
+		sed -n 's/^results\.0\.zcdma_bytes_per_second=//p')
+	[ "$ours" ] || complain "no result: $out"
+}
+
+# Both in turn. The host has other things to do as well: it may hold for one of a few
+# tries only.
+keeps_up_with_dmatest()
+{
+	channel=$(channels | head -n 1)
+	for try in 1 2 3 4 5; do
+		with_dmatest by_dmatest "$1" && by_zcdma "$1" || return
+		echo "# $1 bytes, try $try: $ours of $theirs bytes/s"
+		awk -v ours="$ours" -v theirs="$theirs" 'BEGIN { exit ours < 0.95 * theirs }' && return
+	done
+	complain 'never 0.95 of what dmatest reaches'
+}
+
+copies_of_1_mib_are_as_fast_as_those_of_dmatest()
+{
+	keeps_up_with_dmatest 1048576
+}
+
+# More than 2 MiB would be hard to get in one piece.
+copies_of_nearly_2_mib_are_as_fast_as_those_of_dmatest()
+{
+	keeps_up_with_dmatest 2088960
+}
+
+# Whatever 'speed' is lacking: both need the same of this host.
+tests='
+	copies_of_1_mib_are_as_fast_as_those_of_dmatest
+	copies_of_nearly_2_mib_are_as_fast_as_those_of_dmatest
+'
+run_tests
