@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -234,7 +235,8 @@ TEST_F(flow, is_never_torn)
 
 struct feeder {
 	int fd;
-	__u64 bytes;
+	__u64 bytes;			/* in all; atomic */
+	__u64 until;			/* in ms: what is written then is the last; 0: never */
 	size_t chunk;
 	__u64 taken;			/* by the reader; atomic */
 	__u64 window;			/* it may be ahead by so much */
@@ -254,6 +256,8 @@ static void *feed(void *arg)
 		while (at + n - __atomic_load_n(&feeder->taken, __ATOMIC_ACQUIRE) >
 		       feeder->window)
 			sched_yield();
+		if (feeder->until && zc_now_ms() >= feeder->until)
+			__atomic_store_n(&feeder->bytes, at + n, __ATOMIC_RELEASE);
 		sequence_write(buf, at, n);
 		feeder->result = stream_write(feeder->fd, buf, n);
 		if (feeder->result != (long)n)
@@ -266,26 +270,40 @@ static void *feed(void *arg)
 	return NULL;
 }
 
-static void loops_back(struct __test_metadata *_metadata, char *buf, __u32 tx_flags,
-		       __u32 rx_flags, __u32 period, __u64 bytes, const char *engine)
+/* What goes round: @bytes, or what there is in @seconds. */
+struct loop {
+	__u32 tx_flags;
+	__u32 rx_flags;
+	__u32 period;
+	__u64 bytes;
+	unsigned int seconds;
+	const char *engine;
+};
+
+static void loops_back(struct __test_metadata *_metadata, char *buf, struct loop loop)
 {
-	struct feeder feeder = { .bytes = bytes, .chunk = 4 * period, .window = 48 * period };
 	__u64 at = 0, started = zc_now_ms(), took;
+	struct feeder feeder = {
+		.bytes = loop.seconds ? ULLONG_MAX : loop.bytes,
+		.until = loop.seconds ? started + 1000 * loop.seconds : 0,
+		.chunk = 4 * loop.period,
+		.window = 48 * loop.period,
+	};
 	pthread_t thread;
 	int tx, rx;
 
-	ASSERT_EQ(0, softdma_rebuild(engine));
+	ASSERT_EQ(0, softdma_rebuild(loop.engine));
 	tx = port_open("t-tx", 0, 0);
 	rx = port_open("t-rx", 0, 0);
 	ASSERT_LE(0, tx);
 	ASSERT_LE(0, rx);
 	feeder.fd = tx;
-	ASSERT_EQ(0, stream_setup(tx, ZCDMA_TX, tx_flags, period, 32 * period));
-	ASSERT_EQ(0, stream_setup(rx, ZCDMA_RX, rx_flags, period, 64 * period));
+	ASSERT_EQ(0, stream_setup(tx, ZCDMA_TX, loop.tx_flags, loop.period, 32 * loop.period));
+	ASSERT_EQ(0, stream_setup(rx, ZCDMA_RX, loop.rx_flags, loop.period, 64 * loop.period));
 	ASSERT_EQ(0, stream_do(rx, ZCDMA_RX, ZCDMA_STREAM_START));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, feed, &feeder));
-	while (at < bytes) {
-		ASSERT_TRUE(goes_on(rx, buf, period, &at));
+	while (at < __atomic_load_n(&feeder.bytes, __ATOMIC_ACQUIRE)) {
+		ASSERT_TRUE(goes_on(rx, buf, loop.period, &at));
 		__atomic_store_n(&feeder.taken, at, __ATOMIC_RELEASE);
 	}
 	pthread_join(thread, NULL);
@@ -293,29 +311,44 @@ static void loops_back(struct __test_metadata *_metadata, char *buf, __u32 tx_fl
 	EXPECT_EQ(0, stream_status(rx, ZCDMA_RX).out_lost);
 	EXPECT_EQ(ZCDMA_STREAM_STOPPED, stream_status(tx, ZCDMA_TX).out_state);
 	took = zc_now_ms() - started;
-	printf("# %llu bytes in %llu ms: %llu kB/s, none lost\n", (unsigned long long)bytes,
-	       (unsigned long long)took, (unsigned long long)(bytes / (took ?: 1)));
+	printf("# %llu bytes in %llu ms: %llu kB/s, none lost\n", (unsigned long long)at,
+	       (unsigned long long)took, (unsigned long long)(at / (took ?: 1)));
 	close(tx);
 	close(rx);
 }
 
-TEST_F(flow, loops_back_without_a_lost_byte)
+/* As fast as it goes, for a minute. In brief for some seconds. */
+TEST_F_TIMEOUT(flow, loops_back_without_a_lost_byte, 120)
 {
 	if (zc_lacks("long-mapping"))
 		SKIP(return, "lacks long-mapping: a cyclic ring of 4 MiB");
-	loops_back(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 0, 65536, 128UL << 20, "rate=0");
+	loops_back(_metadata, self->buf, (struct loop){
+		.tx_flags = ZCDMA_STREAM_QUEUED,
+		.period = 65536,
+		.seconds = zc_brief() ? 3 : 60,
+		.engine = "rate=0",
+	});
 }
 
 TEST_F(flow, loops_back_between_queued_rings)
 {
-	loops_back(_metadata, self->buf, ZCDMA_STREAM_QUEUED, ZCDMA_STREAM_QUEUED, 5000,
-		   5000 * 2000, "rate=0");
+	loops_back(_metadata, self->buf, (struct loop){
+		.tx_flags = ZCDMA_STREAM_QUEUED,
+		.rx_flags = ZCDMA_STREAM_QUEUED,
+		.period = 5000,
+		.bytes = 5000 * 2000,
+		.engine = "rate=0",
+	});
 }
 
 /* The cyclic sender is paced, so that it can be kept full. */
 TEST_F(flow, loops_back_from_a_cyclic_ring)
 {
-	loops_back(_metadata, self->buf, 0, 0, 4000, 4000 * 120, "rate=400000");
+	loops_back(_metadata, self->buf, (struct loop){
+		.period = 4000,
+		.bytes = 4000 * 120,
+		.engine = "rate=400000",
+	});
 }
 
 /* A queued sender sends what was written and not a byte more, whole periods or not. */
