@@ -146,7 +146,9 @@ TEST_F(uring, tells_who_moved_it)
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	EXPECT_EQ(PAGE, reap(&self->ring, NULL, &extra));
 	EXPECT_EQ(PAGE, (__u32)extra);
-	EXPECT_TRUE(extra >> 32 & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE));
+	/* A 32-bit kernel has no room for it. */
+	if (sizeof(long) == 8)
+		EXPECT_TRUE(extra >> 32 & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE));
 }
 
 TEST_F(uring, takes_batches)

@@ -788,7 +788,8 @@ struct zcdma_ring {
  * by the ring alone: the CQE has the SQE's user_data, and the op's is not used. Its
  * res is the number of bytes, which is the op's length, or a negative errno: those of
  * a completion, and those of SUBMIT. A ring made with IORING_SETUP_CQE32 tells more
- * in big_cqe[0]: bytes done in the low half, &enum zcdma_done_flags in the high one.
+ * in big_cqe[0]: bytes done in the low half, &enum zcdma_done_flags in the high one,
+ * which a 32-bit kernel has no room for.
  *
  * Ops on registered memory are taken in the submitter's own context, without waiting.
  * For others a thread of io_uring's pins the memory. They cannot be cancelled by
