@@ -110,7 +110,7 @@ TEST_F(channels, share_a_long_op)
 
 	/* Each page takes a while: with four channels a quarter of the time. */
 	ASSERT_EQ(0, zc_copy(one, self->dst, self->src, SIZE));
-	ASSERT_EQ(0, softdma_set("delay_us", 2000));
+	ASSERT_EQ(0, softdma_set("delay_us", 8000));
 	alone = zc_now_ms();
 	ASSERT_EQ(0, zc_copy(one, self->dst, self->src, SIZE));
 	alone = zc_now_ms() - alone;

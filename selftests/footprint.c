@@ -111,7 +111,7 @@ FIXTURE_TEARDOWN(footprint)
 		close(self->fds[i]);
 }
 
-TEST_F_TIMEOUT(footprint, of_an_idle_session, 60)
+TEST_F_TIMEOUT(footprint, of_an_idle_session, 120)
 {
 	int first = zc_session("softdma", 0);
 	long before, after;
@@ -157,7 +157,7 @@ TEST_F_TIMEOUT(footprint, of_an_op_in_flight, 60)
 }
 
 /* Nothing of it is left when sessions are closed, again and again. */
-TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 60)
+TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 120)
 {
 	struct usage before = { 0 }, after;
 	struct zcdma_completion c;
