@@ -541,8 +541,10 @@ FIXTURE_VARIANT_ADD(kind, memfd) { .kind = REGION_MEMFD };
 FIXTURE_VARIANT_ADD(kind, tmpfs) { .kind = REGION_TMPFS };
 FIXTURE_VARIANT_ADD(kind, private) { .kind = REGION_PRIVATE };
 
+#define KIND FIXTURE_VARIANT(kind)
+
 /* What this kind of memory needs and this machine lacks, or NULL. */
-static const char *kind_lacks(const FIXTURE_VARIANT(kind) *variant)
+static const char *kind_lacks(const KIND *variant)
 {
 	const char *needs = region_needs(variant->kind);
 
