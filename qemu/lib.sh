@@ -37,7 +37,7 @@ targets()
 # its own.
 stock_targets()
 {
-	(cd "$TOP/qemu/targets" && grep -LE '^(config=|check=no)' -- *)
+	(cd "$TOP/qemu/targets" && grep -LE '^config=' -- *)
 }
 
 # Read the file of target $1. What a target may set, and what holds otherwise:
