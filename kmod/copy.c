@@ -547,8 +547,7 @@ struct dma_async_tx_descriptor *zcdma_slot_prep(struct zcdma_slot *slot)
 
 int zcdma_request_init(void)
 {
-	/* Ops are copied from user memory to where they belong. */
-	request_cache = KMEM_CACHE_USERCOPY(zcdma_request, SLAB_ACCOUNT, op);
+	request_cache = KMEM_CACHE(zcdma_request, SLAB_ACCOUNT);
 	return request_cache ? 0 : -ENOMEM;
 }
 

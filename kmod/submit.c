@@ -81,41 +81,85 @@ int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
 	return added ?: failed ?: err;
 }
 
-/* One op from user memory. */
-static int fetch(struct zcdma_request *req, u64 from, const struct zcdma_submit *what, u64 now)
-{
-	void __user *user = u64_to_user_ptr(from);
-	int err = 0;
+/* Ops on their way from user memory, some at a time. */
+struct fetch {
+	const struct zcdma_submit *what;
+	u64 from;			/* of the next to be fetched */
+	unsigned int wanted;		/* so many more */
+	unsigned int at, nr;		/* those below that were not used yet */
+	struct zcdma_op ops[8];
+};
 
-	if (what->op_size == sizeof(req->op))
-		err = copy_from_user(&req->op, user, sizeof(req->op)) ? -EFAULT : 0;
-	else
-		err = copy_struct_from_user(&req->op, sizeof(req->op), user, what->op_size);
-	return err ?: zcdma_request_pin(req, now);
+static int fetch_one(struct fetch *fetch)
+{
+	void __user *user = u64_to_user_ptr(fetch->from);
+
+	fetch->at = 0;
+	fetch->nr = 1;
+	fetch->from += fetch->what->op_size;
+	if (fetch->what->op_size == sizeof(fetch->ops[0]))
+		return copy_from_user(fetch->ops, user, sizeof(fetch->ops[0])) ? -EFAULT : 0;
+	return copy_struct_from_user(fetch->ops, sizeof(fetch->ops[0]), user,
+				     fetch->what->op_size);
+}
+
+/* Several at once; where that fails, one by one up to the bad address. */
+static int fetch_some(struct fetch *fetch)
+{
+	unsigned int nr = min_t(unsigned int, fetch->wanted, ARRAY_SIZE(fetch->ops));
+	size_t size = nr * sizeof(fetch->ops[0]);
+
+	if (nr == 1 || fetch->what->op_size != sizeof(fetch->ops[0]) ||
+	    copy_from_user(fetch->ops, u64_to_user_ptr(fetch->from), size))
+		return fetch_one(fetch);
+	fetch->at = 0;
+	fetch->nr = nr;
+	fetch->from += size;
+	return 0;
+}
+
+static int fetch_op(struct fetch *fetch, struct zcdma_op *op)
+{
+	if (fetch->at == fetch->nr) {
+		int err = fetch_some(fetch);
+
+		if (err)
+			return err;
+	}
+	fetch->wanted--;
+	*op = fetch->ops[fetch->at++];
+	return 0;
 }
 
 /* The next ops, as far as they are good. Return: 0, or what is wrong with the first of @rest. */
 static int fetch_all(struct zcdma_session *session, const struct zcdma_submit *what,
-		     struct zcdma_taker *taker, struct list_head *batch, struct list_head *rest)
+		     struct zcdma_taker *taker, unsigned int nr, struct list_head *batch,
+		     struct list_head *rest)
 {
-	u64 from = what->ops + (u64)what->out_accepted * what->op_size, now = ktime_get_ns();
+	struct fetch fetch __uninitialized;
+	u64 now = ktime_get_ns();
 	unsigned int index = what->out_accepted;
-	struct zcdma_request *req;
-	int err;
+	struct zcdma_request *req, *bad = NULL;
+	int err = 0;
 
-	list_for_each_entry(req, batch, node)
-		zcdma_request_reset(req, session);
+	fetch.what = what;
+	fetch.from = what->ops + (u64)what->out_accepted * what->op_size;
+	fetch.wanted = nr;
+	fetch.at = 0;
+	fetch.nr = 0;
 	list_for_each_entry(req, batch, node) {
+		zcdma_request_reset(req, session);
+		if (bad)
+			continue;
 		req->taker = taker;
 		req->index = index++;
-		err = fetch(req, from, what, now);
-		if (err) {
-			cut_off(batch, req, rest);
-			return err;
-		}
-		from += what->op_size;
+		err = fetch_op(&fetch, &req->op) ?: zcdma_request_pin(req, now);
+		if (err)
+			bad = req;
 	}
-	return 0;
+	if (bad)
+		cut_off(batch, bad, rest);
+	return err;
 }
 
 static unsigned int count(struct list_head *list)
@@ -141,7 +185,7 @@ static int submit_some(struct zcdma_session *session, struct zcdma_submit *what,
 	err = zcdma_queue_reserve(session, want, &batch, &nr);
 	if (err)
 		return err;
-	bad = fetch_all(session, what, taker, &batch, &rest);
+	bad = fetch_all(session, what, taker, nr, &batch, &rest);
 	err = zcdma_submit_batch(session, &batch);
 	list_splice_tail(&rest, &batch);
 	nr -= count(&batch);
@@ -178,7 +222,10 @@ static int flush(struct run *run, struct zcdma_completion __user *to)
 	unsigned int nr = run->nr;
 
 	run->nr = 0;
-	return copy_to_user(to + run->first, run->out, nr * sizeof(*to)) ? -EFAULT : 0;
+	to += run->first;
+	if (nr == 1)
+		return copy_to_user(to, run->out, sizeof(*to)) ? -EFAULT : 0;
+	return copy_to_user(to, run->out, nr * sizeof(*to)) ? -EFAULT : 0;
 }
 
 /* The completions, each at its op's place. Stops at an address that is bad. */
