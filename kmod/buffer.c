@@ -52,8 +52,7 @@ static void unmap(struct zcdma_session *session, struct zcdma_buffer *buffer)
 static int index_pages(struct zcdma_buffer *buffer)
 {
 	struct zcdma_mem *mem = &buffer->mem;
-	struct zcdma_cursor at = { .sg = mem->sgt.sgl };
-	size_t step = PAGE_SIZE - mem->offset;
+	struct zcdma_cursor at = { .sg = mem->sgt.sgl, .offset = -(size_t)mem->offset };
 	unsigned int i;
 
 	buffer->pages = kvmalloc_array(mem->nr_pages, sizeof(at), GFP_KERNEL_ACCOUNT);
@@ -62,8 +61,7 @@ static int index_pages(struct zcdma_buffer *buffer)
 	for (i = 0; i < mem->nr_pages; i++) {
 		buffer->pages[i] = at;
 		if (i + 1 < mem->nr_pages)
-			zcdma_cursor_advance(&at, step);
-		step = PAGE_SIZE;
+			zcdma_cursor_advance(&at, PAGE_SIZE);
 	}
 	return 0;
 }
@@ -101,7 +99,7 @@ static int prepare(struct zcdma_session *session, struct zcdma_buffer *buffer)
 	err = charge(buffer);
 	if (err)
 		return err;
-	err = zcdma_mem_pin(&buffer->mem, untagged_addr(buffer->addr), buffer->len, dir,
+	err = zcdma_mem_pin(&buffer->mem, buffer->addr, buffer->len, dir,
 			    FOLL_LONGTERM);
 	if (err)
 		return err;
@@ -186,7 +184,7 @@ int zcdma_buffer_register(struct zcdma_session *session, struct zcdma_register_b
 	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return -ENOMEM;
-	buffer->addr = what->addr;
+	buffer->addr = untagged_addr(what->addr);
 	buffer->len = what->len;
 	buffer->read_only = what->flags & ZCDMA_BUFFER_READ_ONLY;
 	buffer->cred = get_current_cred();
@@ -255,35 +253,82 @@ int zcdma_buffer_unregister(struct zcdma_session *session,
 	return 0;
 }
 
-/**
- * zcdma_buffer_get() - the buffer that an op names
- * @session: the session; under its lock.
- * @id: what the op calls it.
- * @start: the op's first byte in it.
- * @len: the op's.
- * @write: the op writes to it.
- *
- * Return: the buffer, to be given to zcdma_buffer_put(), or ERR_PTR(): -EINVAL
- * when there is none, -EFAULT when the op may not do that to it.
- */
-struct zcdma_buffer *zcdma_buffer_get(struct zcdma_session *session, u32 id, u64 start, u64 len,
-				      bool write)
-{
-	struct zcdma_buffer *buffer = find(session, id);
+/* The one that was looked up last. */
+struct found {
+	u32 id;				/* 0: none */
+	struct zcdma_buffer *buffer;
+};
 
-	if (!buffer)
-		return ERR_PTR(-EINVAL);
+/* The one that an op names. Return: 0, -EINVAL, or -EFAULT when it may not do that to it. */
+static __always_inline int get(struct zcdma_session *session, struct found *last, u32 id,
+			       u64 start, u64 len, bool write)
+{
+	struct zcdma_buffer *buffer = last->buffer;
+
+	if (id != last->id) {
+		buffer = find(session, id);
+		if (!buffer)
+			return -EINVAL;
+		last->id = id;
+		last->buffer = buffer;
+	}
 	if (start > buffer->len || len > buffer->len - start || (write && buffer->read_only))
-		return ERR_PTR(-EFAULT);
+		return -EFAULT;
 	buffer->users++;
-	return buffer;
+	return 0;
 }
 
-/* An op needs it no more. Under session->lock. */
-void zcdma_buffer_put(struct zcdma_session *session, struct zcdma_buffer *buffer)
+static __always_inline int find_both(struct zcdma_session *session, struct zcdma_request *req,
+				     struct found *dst, struct found *src)
 {
-	if (!--buffer->users && session->err)
-		wake_up(&session->wq);
+	const struct zcdma_op *op = &req->op;
+	int err;
+
+	if (op->dst_buffer) {
+		err = get(session, dst, op->dst_buffer, op->dst, op->len, true);
+		if (err)
+			return err;
+		req->dst_buffer = dst->buffer;
+	}
+	if (op->src_buffer) {
+		err = get(session, src, op->src_buffer, op->src, op->len, false);
+		if (err)
+			return err;
+		req->src_buffer = src->buffer;
+	}
+	return 0;
+}
+
+/**
+ * zcdma_buffers_find() - the registered memory that each of a batch names
+ * @session: its session.
+ * @batch: requests that were checked. Those from the first on that cannot be done go to
+ *	@rest.
+ * @rest: receives them.
+ *
+ * To be followed by zcdma_buffers_put(), for those that were not found as well.
+ *
+ * Return: 0, or what is wrong with the first in @rest: -EINVAL when there is no such
+ * buffer, -EFAULT, or why the session takes no more.
+ */
+int zcdma_buffers_find(struct zcdma_session *session, struct list_head *batch,
+		       struct list_head *rest)
+{
+	struct found dst = {}, src = {};
+	struct zcdma_request *req;
+	int err;
+
+	spin_lock_irq(&session->lock);
+	err = session->err;
+	list_for_each_entry(req, batch, node) {
+		err = err ?: find_both(session, req, &dst, &src);
+		if (err) {
+			zcdma_cut_off(batch, req, rest);
+			break;
+		}
+	}
+	spin_unlock_irq(&session->lock);
+	return err;
 }
 
 static bool unused(struct zcdma_session *session, struct zcdma_buffer *buffer)

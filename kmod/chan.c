@@ -106,6 +106,7 @@ static void learn(struct zcdma_chan *chan)
 	chan->copy_align = facts.copy_align;
 	chan->fill_align = facts.fill_align;
 	chan->line = facts.caps & ZCDMA_CAP_COHERENT ? 1 : dma_get_cache_alignment();
+	chan->copy_edge = max(chan->copy_align, chan->line);
 	chan->boundary = dma_get_seg_boundary(chan->dev);
 	/* Cut where it comes to an end, the rest must still be aligned. */
 	edge = max3(chan->copy_align, chan->fill_align, chan->line);
@@ -650,6 +651,7 @@ void zcdma_chan_lose(struct zcdma_chan *chan)
 {
 	if (chan->state == ZCDMA_CHAN_GONE)
 		return;
+	zcdma_chan_settle(chan);	/* What has come is not to be failed. */
 	fail_sessions(chan);
 	kref_get(&chan->ref);
 	retire(chan);

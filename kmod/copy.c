@@ -60,22 +60,12 @@ static int check(const struct zcdma_op *op)
 
 static u64 src_addr(const struct zcdma_request *req)
 {
-	u64 addr = req->src_buffer ? req->src_buffer->addr + req->op.src : req->op.src;
-
-	return untagged_addr(addr);
+	return req->src_buffer ? req->src_buffer->addr + req->op.src : untagged_addr(req->op.src);
 }
 
 static u64 dst_addr(const struct zcdma_request *req)
 {
-	u64 addr = req->dst_buffer ? req->dst_buffer->addr + req->op.dst : req->op.dst;
-
-	return untagged_addr(addr);
-}
-
-/* Does the engine fill by itself? Otherwise it copies from a page of the pattern. */
-static bool fills(const struct zcdma_request *req)
-{
-	return req->op.opcode == ZCDMA_OP_FILL && (req->session->chan->caps & ZCDMA_CAP_FILL);
+	return req->dst_buffer ? req->dst_buffer->addr + req->op.dst : untagged_addr(req->op.dst);
 }
 
 /* A page of the pattern is mapped whole and used again and again. */
@@ -84,17 +74,26 @@ static bool from_pattern(const struct zcdma_request *req)
 	return req->op.opcode == ZCDMA_OP_FILL && req->own && req->src.nr_pages;
 }
 
-static void split(struct zcdma_request *req)
+/* What of it the engine moves. Return: 0, or -EINVAL where source and target overlap. */
+static int split(struct zcdma_request *req)
 {
 	const struct zcdma_chan *chan = req->session->chan;
-	size_t align = fills(req) ? chan->fill_align : chan->copy_align;
+	size_t align = req->fills ? chan->fill_align : chan->copy_align;
 	size_t edge = max_t(size_t, align, chan->line);
 	u64 dst = dst_addr(req);
 
-	if (req->op.opcode == ZCDMA_OP_COPY && ((src_addr(req) ^ dst) & (align - 1)))
-		return;
+	if (req->op.opcode == ZCDMA_OP_COPY) {
+		u64 src = src_addr(req);
+
+		/* By the addresses of the registration. Unregistered memory was checked before. */
+		if ((req->src_buffer || req->dst_buffer) && overlap(src, dst, req->op.len))
+			return -EINVAL;
+		if ((src ^ dst) & (align - 1))
+			return 0;
+	}
 	req->head = min_t(size_t, req->op.len, -dst & (edge - 1));
 	req->body = round_down(req->op.len - req->head, edge);
+	return 0;
 }
 
 /* ---- memory of the op itself: pinned, charged and mapped for it alone ---- */
@@ -222,12 +221,29 @@ static void sync_buffers(struct zcdma_request *req)
 		zcdma_part_to_device(chan, req->src_at, req->body, DMA_TO_DEVICE);
 }
 
-static void put_buffers(struct zcdma_request *req)
+/* ---- the way along source and target ---- */
+
+static void cursor_seek(struct zcdma_cursor *at, const struct zcdma_mem *mem, size_t offset)
 {
+	at->sg = mem->sgt.sgl;
+	at->offset = 0;
+	zcdma_cursor_advance(at, offset);
+}
+
+/* To a byte of the body. */
+static void seek(struct zcdma_request *req, size_t offset)
+{
+	size_t at = req->head + offset;
+
+	req->next = offset;
 	if (req->dst_buffer)
-		zcdma_buffer_put(req->session, req->dst_buffer);
+		req->dst_at = zcdma_buffer_seek(req->dst_buffer, req->op.dst + at);
+	else
+		cursor_seek(&req->dst_at, &req->dst, offset);
 	if (req->src_buffer)
-		zcdma_buffer_put(req->session, req->src_buffer);
+		req->src_at = zcdma_buffer_seek(req->src_buffer, req->op.src + at);
+	else if (!req->fills)
+		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
 }
 
 /* ---- a request's life ---- */
@@ -243,28 +259,6 @@ void zcdma_request_free(struct zcdma_request *req)
 	kmem_cache_free(request_cache, req);
 }
 
-/* As new, but for the list that it is on, and the op. */
-void zcdma_request_reset(struct zcdma_request *req, struct zcdma_session *session)
-{
-	req->session = session;
-	req->taker = NULL;
-	req->uring = NULL;
-	req->pending = 0;
-	req->mapped = false;
-	req->own = false;
-	req->quick = false;
-	req->clean = false;
-	req->finished = false;
-	req->res = 0;
-	req->flags = 0;
-	req->head = 0;
-	req->body = 0;
-	req->next = 0;
-	req->failed_at = SIZE_MAX;
-	req->src_buffer = NULL;
-	req->dst_buffer = NULL;
-}
-
 /* It has memory of its own, or will have: none yet. */
 static void own_memory(struct zcdma_request *req)
 {
@@ -275,6 +269,16 @@ static void own_memory(struct zcdma_request *req)
 	req->charged = 0;
 	zcdma_mem_reset(&req->src);
 	zcdma_mem_reset(&req->dst);
+}
+
+/* Not inline: most ops have none. */
+static noinline int pin_own(struct zcdma_request *req)
+{
+	int err;
+
+	own_memory(req);
+	err = charge(req);
+	return err ?: pin(req);
 }
 
 /**
@@ -291,71 +295,29 @@ int zcdma_request_pin(struct zcdma_request *req, u64 now)
 	u32 deadline_ms = req->op.deadline_ms ?: req->session->deadline_ms;
 	int err = check(&req->op);
 
-	if (err)
-		return err;
 	req->deadline = now + deadline_ms * (u64)NSEC_PER_MSEC;
-	if (req->op.dst_buffer && !has_src(&req->op))
-		return 0;
-	own_memory(req);
-	err = charge(req);
-	return err ?: pin(req);
+	if (err || (req->op.dst_buffer && !has_src(&req->op)))
+		return err;
+	return pin_own(req);
 }
 
-/**
- * zcdma_request_find_buffers() - the registered memory that the op names
- * @req: checked; under session->lock.
- *
- * Return: 0, -EINVAL, -EFAULT; see zcdma_buffer_get().
- */
-int zcdma_request_find_buffers(struct zcdma_request *req)
+/* Return: 0, -EINVAL, -ENOMEM, -EAGAIN, or why the session takes no more. */
+static noinline int map_any(struct zcdma_request *req)
 {
-	struct zcdma_session *session = req->session;
 	const struct zcdma_op *op = &req->op;
-	struct zcdma_buffer *buffer;
-
-	if (op->dst_buffer) {
-		buffer = zcdma_buffer_get(session, op->dst_buffer, op->dst, op->len, true);
-		if (IS_ERR(buffer))
-			return PTR_ERR(buffer);
-		req->dst_buffer = buffer;
-	}
-	if (op->src_buffer) {
-		buffer = zcdma_buffer_get(session, op->src_buffer, op->src, op->len, false);
-		if (IS_ERR(buffer))
-			return PTR_ERR(buffer);
-		req->src_buffer = buffer;
-	}
-	/* By the addresses of the registration. Unregistered memory alone was checked before. */
-	if ((req->src_buffer || (req->dst_buffer && op->opcode == ZCDMA_OP_COPY)) &&
-	    overlap(src_addr(req), dst_addr(req), op->len))
-		return -EINVAL;
-	return 0;
-}
-
-/**
- * zcdma_request_map() - give the memory to the engine's device
- * @req: pinned, its buffers found. To be cleaned up even if this fails.
- *
- * Touches no user memory. May sleep, but not for an op whose memory is registered,
- * unless it is a fill and the engine does none: that takes a page.
- *
- * Return: 0, -ENOMEM, -EAGAIN, or why the session takes no more.
- */
-int zcdma_request_map(struct zcdma_request *req)
-{
 	int err;
 
-	/* Before memory is looked at: a barrier that begins from now on makes this stale. */
-	req->epoch = READ_ONCE(req->session->epoch);
-	split(req);
-	if (req->op.opcode == ZCDMA_OP_FILL && req->body && !fills(req)) {
+	req->fills = op->opcode == ZCDMA_OP_FILL && (req->session->chan->caps & ZCDMA_CAP_FILL);
+	err = split(req);
+	if (err)
+		return err;
+	if (op->opcode == ZCDMA_OP_FILL && req->body && !req->fills) {
 		own_memory(req);
-		err = zcdma_mem_pattern(&req->src, req->op.src);
+		err = zcdma_mem_pattern(&req->src, op->src);
 		if (err)
 			return err;
 	}
-	req->quick = !req->own && req->op.len <= ZCDMA_QUICK &&
-		     req->op.len - req->body <= CPU_QUICK;
+	req->quick = !req->own && op->len <= ZCDMA_QUICK && op->len - req->body <= CPU_QUICK;
 	if (!req->body)
 		return 0;
 	if (req->own) {
@@ -363,10 +325,99 @@ int zcdma_request_map(struct zcdma_request *req)
 		if (err)
 			return map_error(req->session, err);
 	}
-	zcdma_request_rewind(req, 0);
-	req->dst_start = req->dst_at;
+	seek(req, 0);
 	sync_buffers(req);
 	return 0;
+}
+
+static __always_inline void flush(struct zcdma_chan *chan, struct zcdma_stretch *stretch,
+				  enum dma_data_direction dir)
+{
+	if (stretch->len)
+		dma_sync_single_for_device(chan->dev, zcdma_cursor_addr(&stretch->at),
+					   stretch->len, dir);
+}
+
+/* Now, or with what follows. */
+static __always_inline void make_ready(struct zcdma_chan *chan, struct zcdma_stretch *stretch,
+				       const struct zcdma_cursor *at, size_t len,
+				       enum dma_data_direction dir)
+{
+	if (zcdma_stretch_on(stretch, at, len))
+		return;
+	flush(chan, stretch, dir);
+	stretch->at = *at;
+	stretch->len = len;
+}
+
+/* Before an engine gets them: of a batch, what it is to write to and what it is to read. */
+struct readying {
+	struct zcdma_stretch dst, src;
+};
+
+/* What most ops are: a copy of registered memory without edges, and one piece. */
+static __always_inline bool map_whole(struct zcdma_chan *chan, struct zcdma_request *req,
+				      struct readying *readying)
+{
+	const struct zcdma_buffer *dst = req->dst_buffer, *src = req->src_buffer;
+	const struct zcdma_op *op = &req->op;
+	u64 len = op->len, to, from;
+
+	BUILD_BUG_ON(ZCDMA_QUICK > ZCDMA_STRIPE);
+	if (!dst || !src || len > ZCDMA_QUICK)
+		return false;
+	to = dst->addr + op->dst;
+	from = src->addr + op->src;
+	if (((to | len) & (chan->copy_edge - 1)) || (from & (chan->copy_align - 1)) ||
+	    overlap(to, from, len) ||
+	    !zcdma_buffer_piece(dst, op->dst, len, chan->boundary, &req->dst_at) ||
+	    !zcdma_buffer_piece(src, op->src, len, chan->boundary, &req->src_at))
+		return false;
+	req->body = len;
+	req->whole = true;
+	req->quick = true;
+	if (dst->mem.sync)
+		make_ready(chan, &readying->dst, &req->dst_at, len, DMA_FROM_DEVICE);
+	if (src->mem.sync)
+		make_ready(chan, &readying->src, &req->src_at, len, DMA_TO_DEVICE);
+	return true;
+}
+
+/**
+ * zcdma_requests_map() - give the memory of a batch to the engine's device
+ * @session: attached.
+ * @batch: pinned, their buffers found. Those from the first on that cannot be done go to
+ *	@rest. To be cleaned up even if this fails.
+ * @rest: receives them.
+ *
+ * Touches no user memory. May sleep, but not for ops whose memory is registered,
+ * unless it is a fill and the engine does none: that takes a page.
+ *
+ * Return: 0, or what is wrong with the first of @rest: -EINVAL, -ENOMEM, -EAGAIN, or why
+ * the session takes no more.
+ */
+int zcdma_requests_map(struct zcdma_session *session, struct list_head *batch,
+		       struct list_head *rest)
+{
+	struct zcdma_chan *chan = session->chan;
+	struct readying readying = {};
+	struct zcdma_request *req;
+	int err = 0;
+
+	list_for_each_entry(req, batch, node) {
+		/* Before memory is looked at: a barrier that begins now makes this stale. */
+		req->epoch = READ_ONCE(session->epoch);
+		if (map_whole(chan, req, &readying))
+			continue;
+		err = map_any(req);
+		if (err) {
+			zcdma_cut_off(batch, req, rest);
+			break;
+		}
+	}
+	flush(chan, &readying.dst, DMA_FROM_DEVICE);
+	flush(chan, &readying.src, DMA_TO_DEVICE);
+	return err;
 }
 
 static void cpu_part(struct zcdma_request *req, size_t start, size_t len)
@@ -395,15 +446,21 @@ static void move_by_cpu(struct zcdma_request *req, size_t start, size_t len)
 	}
 }
 
-/* The engine is through: what it wrote is to be seen, and the CPU does its part. */
-static void conclude(struct zcdma_request *req)
+/**
+ * zcdma_request_conclude() - what the engine wrote is to be seen, and the CPU does its part
+ * @req: the engine is through with it.
+ *
+ * May sleep, unless the request is @quick.
+ */
+void zcdma_request_conclude(struct zcdma_request *req)
 {
 	struct zcdma_buffer *to = req->dst_buffer;
 	size_t tail = req->head + req->body;
 
 	unmap_memory(req);
 	if (to && req->body && to->mem.sync)
-		zcdma_part_to_cpu(req->session->chan, req->dst_start, req->body);
+		zcdma_part_to_cpu(req->session->chan,
+				  zcdma_buffer_seek(to, req->op.dst + req->head), req->body);
 	if (req->body != req->op.len && !req->res) {
 		move_by_cpu(req, 0, req->head);
 		move_by_cpu(req, tail, req->op.len - tail);
@@ -422,29 +479,14 @@ void zcdma_request_clean(struct zcdma_request *req)
 
 	if (req->clean)
 		return;
-	conclude(req);
+	zcdma_request_conclude(req);
 	release_memory(req);
 	spin_lock_irq(&session->lock);
-	put_buffers(req);
+	zcdma_buffers_put(req);
 	if (req->finished)
 		session->dirty--;
 	req->clean = true;
 	spin_unlock_irq(&session->lock);
-}
-
-/* The same for one that is @quick: in any context, under session->lock, not @finished yet. */
-void zcdma_request_clean_quick(struct zcdma_request *req)
-{
-	conclude(req);
-	put_buffers(req);
-	req->clean = true;
-}
-
-static void cursor_seek(struct zcdma_cursor *at, const struct zcdma_mem *mem, size_t offset)
-{
-	at->sg = mem->sgt.sgl;
-	at->offset = 0;
-	zcdma_cursor_advance(at, offset);
 }
 
 /**
@@ -454,17 +496,8 @@ static void cursor_seek(struct zcdma_cursor *at, const struct zcdma_mem *mem, si
  */
 void zcdma_request_rewind(struct zcdma_request *req, size_t offset)
 {
-	size_t at = req->head + offset;
-
-	req->next = offset;
-	if (req->dst_buffer)
-		req->dst_at = zcdma_buffer_seek(req->dst_buffer, req->op.dst + at);
-	else
-		cursor_seek(&req->dst_at, &req->dst, offset);
-	if (req->src_buffer)
-		req->src_at = zcdma_buffer_seek(req->src_buffer, req->op.src + at);
-	else if (!fills(req))
-		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
+	req->whole = false;
+	seek(req, offset);
 }
 
 /*
@@ -478,18 +511,19 @@ static bool is_stale(const struct zcdma_request *req)
 }
 
 /**
- * zcdma_request_cut() - the next piece of the body
+ * zcdma_request_cut_some() - the next piece of a body that is not whole, or not any more
  * @req: has some body left; under session->lock.
  * @slot: receives it.
  */
-void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
+void zcdma_request_cut_some(struct zcdma_request *req, struct zcdma_slot *slot)
 {
 	const struct zcdma_chan *chan = slot->chan;
 	size_t len;
 
+	req->whole = false;
 	/* They stand at the end of a segment where the last piece ended. */
 	zcdma_cursor_advance(&req->dst_at, 0);
-	if (!fills(req))
+	if (!req->fills)
 		zcdma_cursor_advance(&req->src_at, 0);
 	len = min3(req->body - req->next, zcdma_cursor_left(&req->dst_at),
 		   READ_ONCE(chan->max_piece));
@@ -498,11 +532,10 @@ void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 	if (is_stale(req))
 		len = min_t(size_t, len, CPU_CHUNK); /* a spinlock is held */
 
-	slot->req = req;
 	slot->offset = req->next;
 	slot->dst = zcdma_cursor_addr(&req->dst_at);
 	len = zcdma_within(chan->boundary, slot->dst, len);
-	if (!fills(req)) {
+	if (!req->fills) {
 		slot->src = zcdma_cursor_addr(&req->src_at);
 		len = min(len, zcdma_cursor_left(&req->src_at));
 		len = zcdma_within(chan->boundary, slot->src, len);
@@ -515,34 +548,6 @@ void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot)
 	slot->len = len;
 	req->next += len;
 	req->pending++;
-}
-
-/* Bytes at the start of the target that are certainly there; see the uapi header. */
-u64 zcdma_request_done(const struct zcdma_request *req)
-{
-	if (!req->res)
-		return req->op.len;
-	return req->head ? 0 : min(req->failed_at, req->next);
-}
-
-/**
- * zcdma_slot_prep() - ask the provider for a descriptor
- * @slot: what to move.
- *
- * May sleep if the provider's prep does.
- *
- * Return: the descriptor, or NULL when the provider has none or wants no piece as
- * long as this.
- */
-struct dma_async_tx_descriptor *zcdma_slot_prep(struct zcdma_slot *slot)
-{
-	const unsigned long flags = DMA_CTRL_ACK | DMA_PREP_INTERRUPT;
-	struct dma_chan *dma = slot->chan->dma;
-
-	if (fills(slot->req))
-		return dmaengine_prep_dma_memset(dma, slot->dst, slot->req->op.src, slot->len,
-						 flags);
-	return dmaengine_prep_dma_memcpy(dma, slot->dst, slot->src, slot->len, flags);
 }
 
 int zcdma_request_init(void)

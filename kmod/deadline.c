@@ -64,7 +64,10 @@ void zcdma_queue_watch(struct work_struct *work)
 						     struct zcdma_session, watch);
 	u64 now = ktime_get_ns();
 	struct expiry seen = {};
+	unsigned int i;
 
+	for (i = 0; i < session->nr_lanes; i++)
+		zcdma_chan_settle(session->lanes[i].chan);
 	spin_lock_irq(&session->lock);
 	session->watching = false;
 	expire_list(&session->active, now, &seen);

@@ -66,6 +66,17 @@ void zcdma_queue_wake_readers(struct zcdma_session *session)
 			     (session->err ? EPOLLHUP | EPOLLERR : 0));
 }
 
+/* So many of what a taker waits for have come. Under session->lock. */
+static void come_to(struct zcdma_taker *taker, unsigned int nr)
+{
+	unsigned int left = taker->left - nr;
+
+	/* Pairs with wait_for() in submit.c: who sees 0 sees what has come. */
+	smp_store_release(&taker->left, left);
+	if (!left)
+		complete(&taker->all);
+}
+
 /* To whom it may concern. Under session->lock. */
 static void announce(struct zcdma_request *req)
 {
@@ -78,13 +89,14 @@ static void announce(struct zcdma_request *req)
 		zcdma_uring_finished(req);
 	} else if (taker && taker->collect) {
 		list_move_tail(&req->node, &taker->done);
-		taker->dirty |= !req->clean;
+		if (!req->clean)
+			zcdma_taker_dirty(session, taker);
 	} else {
 		list_move_tail(&req->node, &session->done);
 		zcdma_queue_wake_readers(session);
 	}
-	if (taker && !--taker->left)
-		complete(&taker->all);
+	if (taker)
+		come_to(taker, 1);
 }
 
 /*
@@ -96,8 +108,11 @@ void zcdma_request_finish(struct zcdma_request *req)
 	struct zcdma_session *session = req->session;
 	bool collected = req->uring || (req->taker && req->taker->collect);
 
-	if (req->quick && !req->pending && !req->clean)
-		zcdma_request_clean_quick(req);
+	if (req->quick && !req->pending && !req->clean) {
+		zcdma_request_conclude(req);
+		zcdma_buffers_put(req);
+		req->clean = true;
+	}
 	session->dirty += !req->clean;
 	req->finished = true;
 	announce(req);
@@ -128,37 +143,9 @@ void zcdma_request_fail(struct zcdma_request *req, int err)
 }
 
 /**
- * zcdma_queue_find_buffers() - the registered memory of each of a batch
- * @session: its session.
- * @batch: requests. Those from the first on that cannot be done go to @rest.
- * @rest: receives them.
- *
- * Return: 0, or what is wrong with the first in @rest.
- */
-int zcdma_queue_find_buffers(struct zcdma_session *session, struct list_head *batch,
-			     struct list_head *rest)
-{
-	struct zcdma_request *req;
-	int err;
-
-	spin_lock_irq(&session->lock);
-	err = session->err;
-	list_for_each_entry(req, batch, node) {
-		err = err ?: zcdma_request_find_buffers(req);
-		if (err) {
-			list_cut_before(rest, batch, &req->node);
-			list_swap(rest, batch);
-			break;
-		}
-	}
-	spin_unlock_irq(&session->lock);
-	return err;
-}
-
-/**
  * zcdma_queue_add() - put requests into the queue
  * @session: their session.
- * @batch: emptied; they complete by themselves from now on.
+ * @batch: emptied; they complete by themselves from now on. All have the same taker.
  *
  * To be followed by zcdma_session_kick().
  *
@@ -166,17 +153,22 @@ int zcdma_queue_find_buffers(struct zcdma_session *session, struct list_head *ba
  */
 int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch)
 {
+	struct zcdma_taker *taker = NULL;
 	struct zcdma_request *req;
+	unsigned int nr = 0;
 	int err;
 
 	spin_lock_irq(&session->lock);
 	err = session->err;
 	if (!err) {
 		list_for_each_entry(req, batch, node) {
-			if (req->taker)
-				req->taker->left++;
-			zcdma_queue_watch_from(session, req->deadline);
+			taker = req->taker;
+			nr++;
+			if (!session->watching || req->deadline < session->watch_at)
+				zcdma_queue_watch_from(session, req->deadline);
 		}
+		if (taker)
+			taker->left += nr;
 		list_splice_tail_init(batch, &session->queue);
 	}
 	spin_unlock_irq(&session->lock);
@@ -188,14 +180,18 @@ static bool begun(const struct zcdma_request *req)
 	return req->next || req->pending;
 }
 
+/* Is it one that has not begun? */
+static bool is_barrier(const struct zcdma_request *req)
+{
+	return (req->op.flags & ZCDMA_OP_FLAG_BARRIER) && !begun(req);
+}
+
 /*
  * A barrier begins when all before it is there, the CPU's part of it too: what was made
  * ready for the engine until then is to be looked at again.
  */
-static bool held_back(struct zcdma_session *session, const struct zcdma_request *req)
+static bool held_back(struct zcdma_session *session)
 {
-	if (!(req->op.flags & ZCDMA_OP_FLAG_BARRIER) || begun(req))
-		return false;
 	if (list_empty(&session->active) && !session->dirty) {
 		WRITE_ONCE(session->epoch, session->epoch + 1);
 		return false;
@@ -206,11 +202,11 @@ static bool held_back(struct zcdma_session *session, const struct zcdma_request 
 	return true;
 }
 
-/* No more of it is to be handed out. Under session->lock. */
-static void handed_out(struct zcdma_request *req)
+/* What was handed out, from the head of the queue up to @last, is active. Under session->lock. */
+static void activate(struct zcdma_session *session, struct list_head *last)
 {
-	list_move_tail(&req->node, &req->session->active);
-	settle(req);
+	if (last != &session->queue)
+		list_bulk_move_tail(&session->active, session->queue.next, last);
 }
 
 /**
@@ -225,25 +221,47 @@ static void handed_out(struct zcdma_request *req)
 unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
 			     unsigned int max, struct zcdma_slot **slots)
 {
-	struct zcdma_request *req;
+	struct list_head *last = &session->queue;	/* that was handed out */
+	struct zcdma_slot *slot, *all = chan->window->slots;
+	u32 free = chan->free, turn = chan->turn;
+	struct zcdma_request *req, *next;
 	unsigned int nr = 0;
 
 	spin_lock(&session->lock);
-	while (nr < max && chan->free &&
-	       (req = list_first_entry_or_null(&session->queue, struct zcdma_request, node))) {
-		if (held_back(session, req))
-			break;
-		if (req->next < req->body) {
-			slots[nr] = &chan->window->slots[__ffs(chan->free)];
-			zcdma_request_cut(req, slots[nr]);
-			chan->free &= ~slots[nr]->bit;
-			chan->inflight |= slots[nr]->bit;
-			slots[nr++]->turn = chan->turn++;
+	req = list_first_entry(&session->queue, struct zcdma_request, node);
+	while (nr < max && free && !list_entry_is_head(req, &session->queue, node)) {
+		if (unlikely(is_barrier(req))) {
+			activate(session, last);
+			last = &session->queue;
+			if (held_back(session))
+				break;
 		}
-		if (req->next == req->body)
-			handed_out(req);
+		if (req->next < req->body) {
+			slot = &all[__ffs(free)];
+			free &= free - 1;
+			slot->turn = turn++;
+			zcdma_request_cut(session, req, chan, slot);
+			slots[nr++] = slot;
+		}
+		if (req->next < req->body)
+			continue;
+		next = list_next_entry(req, node);
+		if (req->pending) {
+			last = &req->node;
+		} else {
+			/* Nothing of it is the engine's: it has finished. */
+			activate(session, last);
+			last = &session->queue;
+			list_move_tail(&req->node, &session->active);
+			settle(req);
+		}
+		req = next;
 	}
+	activate(session, last);
 	spin_unlock(&session->lock);
+	chan->inflight |= chan->free & ~free;
+	chan->free = free;
+	chan->turn = turn;
 	return nr;
 }
 
@@ -258,6 +276,7 @@ void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t 
 	struct zcdma_request *req = slot->req;
 
 	rest->req = req;
+	rest->back = ZCDMA_SLOT_OUT;	/* not what it was in its last life */
 	rest->offset = slot->offset + len;
 	rest->len = slot->len - len;
 	rest->dst = slot->dst + len;
@@ -271,14 +290,128 @@ void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t 
 	spin_unlock(&req->session->lock);
 }
 
-/* The engine is done with a piece. */
-void zcdma_piece_done(struct zcdma_slot *slot, struct zcdma_request *req, u32 flags)
+/* Requests next to each other in session->active that have finished for the same taker. */
+struct finished {
+	struct zcdma_taker *taker;
+	unsigned int nr;
+	struct list_head *first, *last;
+	struct zcdma_stretch written;	/* and not synchronized for the CPU yet */
+};
+
+static __always_inline void flush(struct zcdma_chan *chan, struct zcdma_stretch *written)
 {
-	spin_lock(&req->session->lock);
-	req->pending--;
-	req->flags |= flags;
-	settle(req);
-	spin_unlock(&req->session->lock);
+	if (written->len)
+		dma_sync_single_for_cpu(chan->dev, zcdma_cursor_addr(&written->at), written->len,
+					DMA_FROM_DEVICE);
+	written->len = 0;
+}
+
+/* What zcdma_request_finish() does for one that is @quick. */
+static __always_inline void clean_quick(struct zcdma_session *session, struct zcdma_request *req,
+					struct zcdma_stretch *written)
+{
+	struct zcdma_buffer *dst = req->dst_buffer;
+
+	req->clean = true;
+	if (!req->whole) {
+		zcdma_request_conclude(req);
+		zcdma_buffers_put(req);
+		return;
+	}
+	if (dst->mem.sync && !zcdma_stretch_on(written, &req->dst_at, req->body)) {
+		flush(session->chan, written);
+		written->at = req->dst_at;
+		written->len = req->body;
+	}
+	/* As zcdma_buffers_put(), but for the waking. */
+	dst->users--;
+	req->src_buffer->users--;
+}
+
+/* They are announced. Under session->lock. */
+static __always_inline void announce_all(struct zcdma_chan *chan, struct finished *these)
+{
+	struct zcdma_taker *taker = these->taker;
+
+	if (!these->nr)
+		return;
+	flush(chan, &these->written);
+	list_bulk_move_tail(&taker->done, these->first, these->last);
+	come_to(taker, these->nr);
+	these->nr = 0;
+}
+
+/* Has it finished well, and for a SUBMIT that waits for it? */
+static bool is_plain(const struct zcdma_request *req, const struct finished *these)
+{
+	return !req->pending && req->next == req->body && !req->res && req->taker &&
+	       ((these->nr && req->taker == these->taker) || req->taker->collect);
+}
+
+/* What zcdma_request_finish() does for one that is plain, but for the announcement. */
+static __always_inline void finish_plain(struct zcdma_session *session,
+					 struct zcdma_request *req, struct finished *these)
+{
+	if (these->nr && (req->taker != these->taker || these->last->next != &req->node))
+		announce_all(session->chan, these);
+	if (!these->nr) {
+		these->taker = req->taker;
+		these->first = &req->node;
+	}
+	these->last = &req->node;
+	these->nr++;
+	if (req->quick) {
+		clean_quick(session, req, &these->written);
+	} else {
+		session->dirty++;
+		zcdma_taker_dirty(session, req->taker);
+	}
+	req->finished = true;
+	req->taker = NULL;
+}
+
+static unsigned int session_pieces_done(struct zcdma_request **reqs, unsigned int nr, u32 flags)
+{
+	struct zcdma_session *session = reqs[0]->session;
+	struct finished these = {};
+	unsigned int i;
+	bool blocked;
+
+	spin_lock(&session->lock);
+	blocked = session->blocked;
+	for (i = 0; i < nr; i++) {
+		struct zcdma_request *req = reqs[i];
+
+		if (req->session != session)
+			break;
+		req->pending--;
+		req->flags |= flags;
+		if (!blocked && is_plain(req, &these)) {
+			finish_plain(session, req, &these);
+		} else {
+			announce_all(session->chan, &these);
+			settle(req);
+		}
+	}
+	announce_all(session->chan, &these);
+	if (unlikely(session->err))
+		wake_up(&session->wq);
+	spin_unlock(&session->lock);
+	return i;
+}
+
+/**
+ * zcdma_pieces_done() - the engine is done with some pieces
+ * @reqs: the request of each.
+ * @nr: how many.
+ * @flags: &enum zcdma_done_flags.
+ */
+void zcdma_pieces_done(struct zcdma_request **reqs, unsigned int nr, u32 flags)
+{
+	unsigned int i = 0;
+
+	while (i < nr)
+		i += session_pieces_done(reqs + i, nr - i, flags);
 }
 
 /* The engine is done with a piece, and it went wrong, or it refused it. */

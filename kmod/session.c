@@ -223,7 +223,8 @@ static unsigned int take_done(struct zcdma_session *session, struct zcdma_taker 
 	spin_lock_irq(&session->lock);
 	while (nr < max && (req = first_done(session))) {
 		list_move_tail(&req->node, &taker->done);
-		taker->dirty |= !req->clean;
+		if (!req->clean)
+			zcdma_taker_dirty(session, taker);
 		nr++;
 	}
 	spin_unlock_irq(&session->lock);
@@ -237,12 +238,12 @@ static unsigned int take_done(struct zcdma_session *session, struct zcdma_taker 
 static ssize_t read_batch(struct zcdma_session *session, char __user *buf, unsigned int max)
 {
 	struct zcdma_completion out[READ_BATCH] __uninitialized;
-	struct zcdma_taker taker;
+	struct zcdma_taker taker __uninitialized;
 	struct zcdma_request *req;
 	unsigned int nr, i = 0;
 	int err = 0;
 
-	zcdma_taker_begin(session, &taker, true);
+	zcdma_taker_begin(&taker, true);
 	nr = take_done(session, &taker, min_t(unsigned int, max, READ_BATCH));
 	zcdma_taker_clean(session, &taker);
 	list_for_each_entry(req, &taker.done, node)
@@ -368,7 +369,7 @@ static void drop_done(struct zcdma_session *session)
 	struct zcdma_taker taker;
 	unsigned int nr;
 
-	zcdma_taker_begin(session, &taker, true);
+	zcdma_taker_begin(&taker, true);
 	nr = take_done(session, &taker, UINT_MAX);
 	zcdma_taker_clean(session, &taker);
 	zcdma_taker_dispose(session, &taker, nr, true);

@@ -18,9 +18,7 @@ void zcdma_spare_store(struct zcdma_session *session, struct zcdma_request *req)
 /* Those beyond what a session should keep, to @surplus. Under session->lock. */
 void zcdma_spare_thin_out(struct zcdma_session *session, struct list_head *surplus)
 {
-	unsigned int keep = session->stocked ? session->depth : ZCDMA_WINDOW;
-
-	while (session->nr_spares > keep) {
+	while (zcdma_spares_too_many(session)) {
 		list_move(session->spares.next, surplus);
 		session->nr_spares--;
 	}

@@ -28,29 +28,6 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
 	zcdma_queue_return(session, batch);
 }
 
-/* Move the requests from @req on to @rest. */
-static void cut_off(struct list_head *batch, struct zcdma_request *req, struct list_head *rest)
-{
-	list_cut_before(rest, batch, &req->node);
-	list_swap(rest, batch);
-}
-
-/* Return: 0, or what is wrong with the first of @rest. */
-static int map_all(struct list_head *batch, struct list_head *rest)
-{
-	struct zcdma_request *req;
-
-	list_for_each_entry(req, batch, node) {
-		int err = zcdma_request_map(req);
-
-		if (err) {
-			cut_off(batch, req, rest);
-			return err;
-		}
-	}
-	return 0;
-}
-
 /**
  * zcdma_submit_batch() - requests with their ops, to the engine
  * @session: attached.
@@ -58,7 +35,7 @@ static int map_all(struct list_head *batch, struct list_head *rest)
  *	left, and are the caller's to drop; the others complete by themselves.
  *
  * Touches no user memory: an unbind may wait for it, from the finding of the buffers
- * on. See zcdma_request_map() for where it may sleep.
+ * on. See zcdma_requests_map() for where it may sleep.
  *
  * Return: 0, or what is wrong with the first that is left.
  */
@@ -70,8 +47,8 @@ int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
 
 	if (list_empty(batch))
 		return 0;
-	err = zcdma_queue_find_buffers(session, batch, &unknown);
-	failed = map_all(batch, &unmapped);
+	err = zcdma_buffers_find(session, batch, &unknown);
+	failed = zcdma_requests_map(session, batch, &unmapped);
 	added = zcdma_queue_add(session, batch);
 	if (!added)
 		zcdma_session_kick(session);
@@ -153,12 +130,12 @@ static int fetch_all(struct zcdma_session *session, const struct zcdma_submit *w
 			continue;
 		req->taker = taker;
 		req->index = index++;
-		err = fetch_op(&fetch, &req->op) ?: zcdma_request_pin(req, now);
+		err = fetch_op(&fetch, &req->op) ?: zcdma_request_begin(req, now);
 		if (err)
 			bad = req;
 	}
 	if (bad)
-		cut_off(batch, bad, rest);
+		zcdma_cut_off(batch, bad, rest);
 	return err;
 }
 
@@ -212,7 +189,7 @@ static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 
 /* Completions of ops that followed each other, to be written at once. */
 struct run {
-	struct zcdma_completion out[8];
+	struct zcdma_completion out[16];
 	unsigned int first;		/* index of the first one's op */
 	unsigned int nr;
 };
@@ -259,21 +236,12 @@ static int deliver(struct zcdma_session *session, struct zcdma_taker *taker,
 	return err;
 }
 
-static bool all_done(struct zcdma_session *session, struct zcdma_taker *taker)
-{
-	bool ret;
-
-	spin_lock_irq(&session->lock);
-	ret = !taker->left;
-	spin_unlock_irq(&session->lock);
-	return ret;
-}
-
 /* "all" may complete early, when the first ops are faster than the submitting of the next. */
 static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
 		    struct zcdma_taker *taker)
 {
-	while (!all_done(session, taker))
+	/* Pairs with come_to() in queue.c. */
+	while (smp_load_acquire(&taker->left))
 		if (wait_for_completion_interruptible(&taker->all))
 			return -EINTR;
 	if (taker->collect)
@@ -286,10 +254,10 @@ static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
 
 static int submit_and_wait(struct zcdma_session *session, struct zcdma_submit *what)
 {
-	struct zcdma_taker taker;
+	struct zcdma_taker taker __uninitialized;
 	int err, waited;
 
-	zcdma_taker_begin(session, &taker, what->completions);
+	zcdma_taker_begin(&taker, what->completions);
 	err = submit_all(session, what, &taker);
 	waited = wait_for(session, what, &taker);
 	zcdma_taker_end(session, &taker);

@@ -11,20 +11,16 @@
 
 /**
  * zcdma_taker_begin() - take completions
- * @session: the session.
  * @taker: on the caller's stack, until zcdma_taker_end().
  * @collect: requests that point to it are for it and not for read().
  */
-void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect)
+void zcdma_taker_begin(struct zcdma_taker *taker, bool collect)
 {
 	taker->collect = collect;
 	taker->dirty = false;
 	taker->left = 0;
 	INIT_LIST_HEAD(&taker->done);
 	init_completion(&taker->all);
-	spin_lock_irq(&session->lock);
-	list_add(&taker->node, &session->takers);
-	spin_unlock_irq(&session->lock);
 }
 
 /* Unless the engine has pieces of it. Under session->reaping. */
@@ -94,7 +90,8 @@ void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *take
 		while (nr--)
 			dispose(list_first_entry(&taker->done, struct zcdma_request, node));
 	}
-	zcdma_spare_thin_out(session, &surplus);
+	if (zcdma_spares_too_many(session))
+		zcdma_spare_thin_out(session, &surplus);
 	spin_unlock_irq(&session->lock);
 	zcdma_spare_discard(session, &surplus);
 }
@@ -142,6 +139,13 @@ void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	bool left_over;
 
+	/*
+	 * The usual case: all was disposed of, after it had come. Who brought the last of
+	 * it is done with the taker then, because disposing takes the lock.
+	 */
+	if (taker->collect && !smp_load_acquire(&taker->left) && !taker->dirty &&
+	    list_empty(&taker->done))
+		return;
 	spin_lock_irq(&session->lock);
 	if (taker->left) {
 		let_go(&session->queue, taker);
@@ -151,24 +155,9 @@ void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
 	if (left_over)
 		zcdma_queue_arm_janitor(session);
 	list_splice(&taker->done, &session->done);
-	list_del(&taker->node);
+	if (taker->dirty)
+		list_del(&taker->node);
 	spin_unlock_irq(&session->lock);
 	if (left_over)
 		zcdma_queue_wake_readers(session);
-}
-
-/**
- * zcdma_queue_report() - the completion of a request
- * @req: finished; clean, unless the engine still has pieces of it.
- * @out: receives it.
- */
-void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out)
-{
-	*out = (struct zcdma_completion) {
-		.user_data = req->op.user_data,
-		/* What the engine still has is not certain, nor is what comes after it. */
-		.done = READ_ONCE(req->pending) ? 0 : zcdma_request_done(req),
-		.res = req->res,
-		.flags = req->flags,
-	};
 }

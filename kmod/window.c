@@ -54,8 +54,11 @@ static void put_slot(struct zcdma_slot *slot)
 		list_del_init(&slot->node);
 }
 
-/* Pieces that are handed over between two holds of the lock. */
-#define CUT_BATCH	8
+/*
+ * Pieces that are handed over between two holds of the lock. Not a whole window: if the
+ * first is too long for the engine, its second half needs a slot.
+ */
+#define CUT_BATCH	(ZCDMA_WINDOW / 2)
 
 static struct zcdma_slot *free_slot(struct zcdma_chan *chan)
 {
@@ -127,7 +130,8 @@ static unsigned int cut_next(struct zcdma_chan *chan, unsigned int max, struct z
 	list_for_each_entry_safe(lane, tmp, &chan->ready, turn) {
 		unsigned int got = zcdma_queue_cut(lane->session, chan, share, slots + nr);
 
-		if (got < share && chan->free)
+		/* Who adds to a queue kicks the channel afterwards. */
+		if ((got < share && chan->free) || list_empty(&lane->session->queue))
 			list_del_init(&lane->turn);
 		else if (got)
 			list_move_tail(&lane->turn, &chan->ready);
@@ -135,6 +139,20 @@ static unsigned int cut_next(struct zcdma_chan *chan, unsigned int max, struct z
 		if (nr == max || !chan->free)
 			break;
 	}
+	return nr;
+}
+
+/*
+ * The same of one session, which has no turn yet, while no other has something. If that
+ * is not all of it, it gets a turn.
+ */
+static unsigned int cut_first(struct zcdma_lane *lane, unsigned int max, struct zcdma_slot **slots)
+{
+	struct zcdma_chan *chan = lane->chan;
+	unsigned int nr = zcdma_queue_cut(lane->session, chan, max, slots);
+
+	if ((nr == max || !chan->free) && !list_empty(&lane->session->queue))
+		list_add_tail(&lane->turn, &chan->ready);
 	return nr;
 }
 
@@ -163,22 +181,30 @@ static struct zcdma_slot *first_parked(struct zcdma_chan *chan)
  * Pieces for the engine, on "inflight" already: their callbacks may come at once. What
  * waits for room goes first, and alone.
  */
-static unsigned int next_slots(struct zcdma_chan *chan, unsigned int max, struct zcdma_slot **slots)
+static unsigned int take_next(struct zcdma_chan *chan, struct zcdma_lane *first, unsigned int max,
+			      struct zcdma_slot **slots)
+{
+	if (first)
+		return cut_first(first, max, slots);
+	slots[0] = first_parked(chan);
+	if (!slots[0])
+		return cut_next(chan, max, slots);
+	list_del_init(&slots[0]->node);
+	chan->inflight |= slots[0]->bit;
+	return 1;
+}
+
+static unsigned int next_slots(struct zcdma_chan *chan, struct zcdma_lane *first, unsigned int max,
+			       struct zcdma_slot **slots)
 {
 	bool idle = !chan->inflight;
-	unsigned int nr = 1;
+	unsigned int nr = 0;
 
-	if (chan->state != ZCDMA_CHAN_LIVE)
-		return 0;
-	slots[0] = first_parked(chan);
-	if (slots[0]) {
-		list_del_init(&slots[0]->node);
-		chan->inflight |= slots[0]->bit;
-	} else {
-		nr = cut_next(chan, max, slots);
-	}
+	if (chan->state == ZCDMA_CHAN_LIVE)
+		nr = take_next(chan, first, max, slots);
+	zcdma_bunches_make(slots, nr);
 	if (nr && idle)
-		chan->progress = jiffies;
+		WRITE_ONCE(chan->progress, jiffies);
 	return nr;
 }
 
@@ -190,57 +216,6 @@ static void slot_failed(struct zcdma_slot *slot, u32 flags)
 	zcdma_piece_failed(slot, req, flags);
 }
 
-static bool has_more(const struct zcdma_chan *chan)
-{
-	return !list_empty(&chan->parked) || !list_empty(&chan->ready);
-}
-
-/* The callback for one descriptor of a provider that reports errors, in whatever context. */
-static void slot_reported(void *param, const struct dmaengine_result *result)
-{
-	struct zcdma_slot *slot = param;
-	struct zcdma_chan *chan = slot->chan;
-	bool bad = result && result->result != DMA_TRANS_NOERROR;
-	struct zcdma_request *req;
-	unsigned long irq;
-	bool more;
-
-	spin_lock_irqsave(&chan->lock, irq);
-	req = slot->req;
-	/* Late, or aborted by our own stop: collect() has it, or will. */
-	if (!req || (bad && chan->state != ZCDMA_CHAN_LIVE)) {
-		spin_unlock_irqrestore(&chan->lock, irq);
-		return;
-	}
-	chan->progress = jiffies;
-	if (bad) {
-		slot_failed(slot, ZCDMA_DONE_REPORTED);
-	} else {
-		put_slot(slot);
-		zcdma_piece_done(slot, req, chan->done_flags);
-	}
-	more = has_more(chan);
-	/* The pump that is running looks once more. */
-	if (more && chan->pumping) {
-		chan->again = true;
-		more = false;
-	}
-	if (!chan->inflight && wq_has_sleeper(&chan->idle))
-		wake_up(&chan->idle);
-	spin_unlock_irqrestore(&chan->lock, irq);
-
-	if (more && chan->inline_refill)
-		zcdma_chan_pump(chan);
-	else if (more)
-		mod_delayed_work(zcdma_wq, &chan->refill, 0);
-}
-
-/* The same of one that does not. */
-static void slot_done(void *param)
-{
-	slot_reported(param, NULL);
-}
-
 /*
  * Some providers use a descriptor again, for whoever comes next, and do not clear
  * "callback_result" (pl330, whose channels share them): a client that sets just
@@ -250,18 +225,33 @@ static void slot_done(void *param)
 static void set_callback(struct dma_async_tx_descriptor *desc, struct zcdma_slot *slot)
 {
 	if (slot->chan->done_flags & ZCDMA_DONE_REPORTED) {
-		desc->callback_result = slot_reported;
+		desc->callback_result = zcdma_slot_reported;
 	} else {
 		desc->callback_result = NULL;
-		desc->callback = slot_done;
+		desc->callback = zcdma_slot_done;
 	}
 	desc->callback_param = slot;
+}
+
+/*
+ * Ask the provider for a descriptor: NULL when it has none, or wants no piece as long as
+ * this. May sleep if its prep does.
+ */
+static struct dma_async_tx_descriptor *prep(struct zcdma_slot *slot)
+{
+	const unsigned long flags = DMA_CTRL_ACK | DMA_PREP_INTERRUPT;
+	struct zcdma_request *req = slot->req;
+	struct dma_chan *dma = slot->chan->dma;
+
+	if (unlikely(req->fills))
+		return dmaengine_prep_dma_memset(dma, slot->dst, req->op.src, slot->len, flags);
+	return dmaengine_prep_dma_memcpy(dma, slot->dst, slot->src, slot->len, flags);
 }
 
 /* Return: 0, -EAGAIN when the provider had no descriptor, -EIO when it refused it. */
 static int hand_over(struct zcdma_slot *slot)
 {
-	struct dma_async_tx_descriptor *desc = zcdma_slot_prep(slot);
+	struct dma_async_tx_descriptor *desc = prep(slot);
 
 	if (!desc)
 		return -EAGAIN;
@@ -305,6 +295,7 @@ static void park(struct zcdma_chan *chan, struct zcdma_slot **slots, unsigned in
 	while (nr--) {
 		withdraw(slots[nr]);
 		list_add(&slots[nr]->node, &chan->parked);
+		zcdma_bunch_leave(slots[nr]);
 	}
 }
 
@@ -331,17 +322,26 @@ static unsigned int hand_over_all(struct zcdma_slot **slots, unsigned int nr, in
 }
 
 /* What fits into the window and the engine. Called and left with chan->lock held. */
-static unsigned int fill_window(struct zcdma_chan *chan, unsigned int budget, unsigned long *irq)
+static unsigned int fill_window(struct zcdma_chan *chan, struct zcdma_lane *first,
+				unsigned int budget, unsigned long *irq)
 {
 	struct zcdma_slot *slots[CUT_BATCH] __uninitialized;
 	unsigned int nr, done, handed = 0;
+	bool last, issued = false;
 	int err = 0;
 
 	while (err != -EAGAIN && handed < budget &&
-	       (nr = next_slots(chan, min_t(unsigned int, budget - handed, CUT_BATCH), slots))) {
+	       (nr = next_slots(chan, first, min_t(unsigned int, budget - handed, CUT_BATCH),
+				slots))) {
+		last = !zcdma_chan_has_more(chan);
 		spin_unlock_irqrestore(&chan->lock, *irq);
 		done = hand_over_all(slots, nr, &err);
+		/* Not after an error: the engine must not be idle when we look why. */
+		issued = last && !err;
+		if (issued)
+			dma_async_issue_pending(chan->dma);
 		spin_lock_irqsave(&chan->lock, *irq);
+		first = NULL;
 		handed += done;
 		if (done)
 			learn_limit(chan);
@@ -353,7 +353,7 @@ static unsigned int fill_window(struct zcdma_chan *chan, unsigned int budget, un
 		else if (!chan->inflight)
 			refused(chan, slots[done]);
 	}
-	if (handed) {
+	if (handed && !issued) {
 		spin_unlock_irqrestore(&chan->lock, *irq);
 		dma_async_issue_pending(chan->dma);
 		spin_lock_irqsave(&chan->lock, *irq);
@@ -361,20 +361,22 @@ static unsigned int fill_window(struct zcdma_chan *chan, unsigned int budget, un
 	return handed;
 }
 
-/* Called and left with chan->lock held. Return: how many pieces the engine got. */
-static unsigned int pump(struct zcdma_chan *chan, unsigned int budget, unsigned long *irq)
+/*
+ * Called and left with chan->lock held. @first: a session that has something, and no turn,
+ * or NULL. Return: how many pieces the engine got.
+ */
+static unsigned int pump(struct zcdma_chan *chan, struct zcdma_lane *first, unsigned int budget,
+			 unsigned long *irq)
 {
 	unsigned int handed = 0, rounds = 0;
 
-	chan->again = true;
-	if (chan->pumping)
-		return 0;
 	chan->pumping = true;
-	while (chan->again && handed < budget && rounds < MAX_ROUNDS) {
+	do {
 		chan->again = false;
-		handed += fill_window(chan, budget - handed, irq);
+		handed += fill_window(chan, first, budget - handed, irq);
+		first = NULL;
 		rounds++;
-	}
+	} while (chan->again && handed < budget && rounds < MAX_ROUNDS);
 	if (chan->again && rounds == MAX_ROUNDS && chan->state == ZCDMA_CHAN_LIVE)
 		mod_delayed_work(zcdma_wq, &chan->refill, 0);
 	chan->pumping = false;
@@ -395,7 +397,10 @@ void zcdma_chan_pump(struct zcdma_chan *chan)
 	unsigned long irq;
 
 	spin_lock_irqsave(&chan->lock, irq);
-	pump(chan, UINT_MAX, &irq);
+	if (chan->pumping)
+		chan->again = true;
+	else
+		pump(chan, NULL, UINT_MAX, &irq);
 	spin_unlock_irqrestore(&chan->lock, irq);
 }
 
@@ -411,13 +416,19 @@ void zcdma_chan_pump(struct zcdma_chan *chan)
 bool zcdma_chan_kick(struct zcdma_lane *lane, unsigned int budget)
 {
 	struct zcdma_chan *chan = lane->chan;
+	struct zcdma_lane *first = NULL;
 	unsigned long irq;
-	bool ret;
+	bool ret = false;
 
 	spin_lock_irqsave(&chan->lock, irq);
-	if (list_empty(&lane->turn) && chan->state != ZCDMA_CHAN_GONE)
+	if (chan->state == ZCDMA_CHAN_LIVE && !chan->pumping && !zcdma_chan_has_more(chan))
+		first = lane;
+	else if (list_empty(&lane->turn) && chan->state != ZCDMA_CHAN_GONE)
 		list_add_tail(&lane->turn, &chan->ready);
-	ret = pump(chan, budget, &irq);
+	if (chan->pumping)
+		chan->again = true;
+	else
+		ret = pump(chan, first, budget, &irq);
 	spin_unlock_irqrestore(&chan->lock, irq);
 	return ret;
 }
@@ -480,6 +491,7 @@ static void collect(struct zcdma_chan *chan, struct zcdma_window *fresh)
 {
 	spin_lock_irq(&chan->lock);
 	take_back_parked(chan);
+	zcdma_slots_settle(chan, chan->inflight, true);
 	while (chan->inflight)
 		give_back(youngest(chan));
 	chan->refused = 0;

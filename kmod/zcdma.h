@@ -170,6 +170,23 @@ void zcdma_mem_to_cpu(struct zcdma_mem *mem, struct zcdma_chan *chan);
 void zcdma_part_to_device(struct zcdma_chan *chan, struct zcdma_cursor at, size_t len,
 			  enum dma_data_direction dir);
 void zcdma_part_to_cpu(struct zcdma_chan *chan, struct zcdma_cursor at, size_t len);
+
+/* Parts of a segment that follow each other, to be synchronized at once. */
+struct zcdma_stretch {
+	struct zcdma_cursor at;
+	size_t len;			/* 0: there are none */
+};
+
+/* Return: false if it does not follow. */
+static inline bool zcdma_stretch_on(struct zcdma_stretch *stretch, const struct zcdma_cursor *at,
+				    size_t len)
+{
+	if (stretch->at.sg != at->sg || stretch->at.offset + stretch->len != at->offset)
+		return false;
+	stretch->len += len;
+	return true;
+}
+
 void zcdma_mem_copy(struct zcdma_mem *dst, size_t to, struct zcdma_mem *src, size_t from,
 		    size_t len);
 void zcdma_mem_fill(struct zcdma_mem *dst, u8 byte, size_t start, size_t len);
@@ -179,8 +196,9 @@ void zcdma_mem_fill(struct zcdma_mem *dst, u8 byte, size_t start, size_t len);
 /**
  * struct zcdma_buffer - memory registered with a session
  * @mem: pinned, and mapped as long as @mapped says so.
- * @pages: where each of its pages begins in the mapped list.
- * @addr: user address at the time of the registration.
+ * @pages: where byte 0 of each of its pages is in the mapped list, or would be: the
+ *	first page's may be before its begin.
+ * @addr: user address at the time of the registration, without a tag.
  * @len: in bytes.
  * @cred: whose user is charged for @charged pages.
  * @read_only: no op may write to it.
@@ -202,9 +220,8 @@ struct zcdma_buffer {
 int zcdma_buffer_register(struct zcdma_session *session, struct zcdma_register_buffer *what);
 int zcdma_buffer_unregister(struct zcdma_session *session,
 			    const struct zcdma_unregister_buffer *what);
-struct zcdma_buffer *zcdma_buffer_get(struct zcdma_session *session, u32 id, u64 start, u64 len,
-				      bool write);
-void zcdma_buffer_put(struct zcdma_session *session, struct zcdma_buffer *buffer);
+int zcdma_buffers_find(struct zcdma_session *session, struct list_head *batch,
+		       struct list_head *rest);
 
 /* Where byte @start of a mapped buffer is in the mapped list. */
 static inline struct zcdma_cursor zcdma_buffer_seek(const struct zcdma_buffer *buffer,
@@ -213,8 +230,25 @@ static inline struct zcdma_cursor zcdma_buffer_seek(const struct zcdma_buffer *b
 	size_t first = buffer->mem.offset + start;
 	struct zcdma_cursor at = buffer->pages[first >> PAGE_SHIFT];
 
-	zcdma_cursor_advance(&at, first < PAGE_SIZE ? start : offset_in_page(first));
+	zcdma_cursor_advance(&at, offset_in_page(first));
 	return at;
+}
+
+/*
+ * The same for a part of @len bytes. Return: whether it is one piece: in one segment, and
+ * not cut by a boundary.
+ */
+static inline bool zcdma_buffer_piece(const struct zcdma_buffer *buffer, size_t start, size_t len,
+				      u64 boundary, struct zcdma_cursor *at)
+{
+	size_t first = buffer->mem.offset + start;
+	const struct zcdma_cursor *page = &buffer->pages[first >> PAGE_SHIFT];
+	dma_addr_t addr;
+
+	at->sg = page->sg;
+	at->offset = page->offset + offset_in_page(first);
+	addr = zcdma_cursor_addr(at);
+	return at->offset + len <= sg_dma_len(at->sg) && !((addr ^ (addr + len - 1)) & ~boundary);
 }
 
 void zcdma_buffers_unmap(struct zcdma_session *session);
@@ -224,11 +258,11 @@ void zcdma_buffers_release(struct zcdma_session *session);
 
 /*
  * Somebody takes completions: read(), or a SUBMIT that waits. On the stack of the
- * taker and known to the session, because what is on its way to user memory may
- * have to be cleaned up meanwhile. Under session->lock.
+ * taker, and known to the session when it is dirty, because what is on its way to user
+ * memory may have to be cleaned up meanwhile. Under session->lock.
  */
 struct zcdma_taker {
-	struct list_head node;		/* session->takers */
+	struct list_head node;		/* session->takers, when dirty */
 	struct list_head done;		/* finished, and nobody else's */
 	bool collect;			/* what finishes comes to @done; else to read() */
 	bool dirty;			/* some of it was not clean when it finished */
@@ -249,6 +283,9 @@ struct zcdma_taker {
  * @deadline: on the monotonic clock, in ns. Not in jiffies: a tick may come late.
  * @own: @src, @dst, @cred and @charged hold something: not all of the memory is registered.
  * @mapped: @src and @dst are mapped for DMA; counted in device->mapped.
+ * @fills: the engine fills by itself; otherwise a fill copies from a page of the pattern.
+ * @whole: nothing cuts the body, but a limit that the engine may yet show; it is all
+ *	of the op, and registered. @src_at and @dst_at stay at its begin.
  * @quick: can be cleaned up in any context.
  * @clean: cleaned up: the completion is ready to be read.
  * @finished: it has its one completion.
@@ -259,7 +296,6 @@ struct zcdma_taker {
  * @body: bytes that the engine moves; the CPU moves the rest. See copy.c.
  * @next: first byte of the body that was not handed out yet, counted from @head.
  * @failed_at: first byte of the body that is not certainly there.
- * @dst_start: where the body begins in a registered target.
  * @src_at: where the next piece begins in the source.
  * @dst_at: the same in the target.
  * @src_buffer: registered memory that the source is in, or NULL: then it is @src.
@@ -279,6 +315,8 @@ struct zcdma_request {
 	u64 deadline;
 	bool own;
 	bool mapped;
+	bool fills;
+	bool whole;
 	bool quick;
 	bool clean;
 	bool finished;
@@ -289,7 +327,6 @@ struct zcdma_request {
 	size_t body;
 	size_t next;
 	size_t failed_at;
-	struct zcdma_cursor dst_start;
 	struct zcdma_cursor src_at;
 	struct zcdma_cursor dst_at;
 	struct zcdma_buffer *src_buffer;
@@ -300,11 +337,21 @@ struct zcdma_request {
 	struct zcdma_mem dst;
 };
 
+enum zcdma_slot_back {
+	ZCDMA_SLOT_OUT,			/* the engine has it */
+	ZCDMA_SLOT_DONE,
+	ZCDMA_SLOT_BAD,			/* the engine says that it went wrong */
+};
+
 /* One descriptor: a piece of a request, on its way to the engine or at it. */
 struct zcdma_slot {
 	struct list_head node;		/* chan->parked */
 	struct zcdma_chan *chan;
-	struct zcdma_request *req;	/* NULL when free: a late callback finds nothing */
+	struct zcdma_request *req;	/* NULL when settled: a late callback finds nothing */
+	struct zcdma_slot *first;	/* of its bunch */
+	u32 bunch;			/* of the first: the slots that come back together */
+	atomic_t left;			/* of the first: those that have not come back */
+	u32 back;			/* &enum zcdma_slot_back; set by the callback */
 	u32 bit;			/* in chan->free and ->inflight */
 	u32 turn;			/* the younger, the larger */
 	size_t offset;			/* in the request's body */
@@ -314,19 +361,49 @@ struct zcdma_slot {
 };
 
 struct zcdma_request *zcdma_request_alloc(gfp_t gfp);
-void zcdma_request_reset(struct zcdma_request *req, struct zcdma_session *session);
 int zcdma_request_pin(struct zcdma_request *req, u64 now);
-int zcdma_request_find_buffers(struct zcdma_request *req);
-int zcdma_request_map(struct zcdma_request *req);
+int zcdma_requests_map(struct zcdma_session *session, struct list_head *batch,
+		       struct list_head *rest);
 void zcdma_request_clean(struct zcdma_request *req);
-void zcdma_request_clean_quick(struct zcdma_request *req);
 void zcdma_request_free(struct zcdma_request *req);
-void zcdma_request_cut(struct zcdma_request *req, struct zcdma_slot *slot);
+void zcdma_request_conclude(struct zcdma_request *req);
+void zcdma_request_cut_some(struct zcdma_request *req, struct zcdma_slot *slot);
 void zcdma_request_rewind(struct zcdma_request *req, size_t offset);
-u64 zcdma_request_done(const struct zcdma_request *req);
-struct dma_async_tx_descriptor *zcdma_slot_prep(struct zcdma_slot *slot);
 int zcdma_request_init(void);
 void zcdma_request_exit(void);
+
+/* As new, but for the list that it is on, and the op. */
+static inline void zcdma_request_reset(struct zcdma_request *req,
+				       struct zcdma_session *session)
+{
+	req->session = session;
+	req->taker = NULL;
+	req->uring = NULL;
+	req->pending = 0;
+	req->mapped = false;
+	req->own = false;
+	req->fills = false;
+	req->whole = false;
+	req->quick = false;
+	req->clean = false;
+	req->finished = false;
+	req->res = 0;
+	req->flags = 0;
+	req->head = 0;
+	req->body = 0;
+	req->next = 0;
+	req->failed_at = SIZE_MAX;
+	req->src_buffer = NULL;
+	req->dst_buffer = NULL;
+}
+
+/* Bytes at the start of the target that are certainly there; see the uapi header. */
+static inline u64 zcdma_request_done(const struct zcdma_request *req)
+{
+	if (!req->res)
+		return req->op.len;
+	return req->head ? 0 : min(req->failed_at, req->next);
+}
 
 /* ---- device.c: what is behind channels ---- */
 
@@ -382,6 +459,7 @@ struct zcdma_window {
  * @inline_refill: prep may be called from the completion callback.
  * @copy_align: in bytes, as the rest.
  * @fill_align: of the engine's own fill.
+ * @copy_edge: what a target must be aligned to that has no edges.
  * @line: what the CPU and the engine must not share at the edges of a target.
  * @max_seg: longest segment to map.
  * @boundary: mask of addresses that a piece must not cross.
@@ -392,7 +470,7 @@ struct zcdma_window {
  * @ready: lanes of the sessions that have something, in turn.
  * @parked: pieces that the engine had no room for.
  * @free: slots with no piece, a bit each.
- * @inflight: slots with pieces at the engine, a bit each.
+ * @inflight: slots of bunches with pieces at the engine, a bit each.
  * @turn: of the next piece to be cut.
  * @window: the slots.
  * @retired: windows in which a callback may still arrive, until the release.
@@ -423,6 +501,7 @@ struct zcdma_chan {
 	bool inline_refill;
 	u32 copy_align;
 	u32 fill_align;
+	u32 copy_edge;
 	u32 line;
 	size_t max_seg;
 	u64 boundary;
@@ -497,6 +576,20 @@ void zcdma_chan_unpark(struct zcdma_chan *chan);
 bool zcdma_chan_expire(struct zcdma_chan *chan);
 void zcdma_chan_shut(struct zcdma_chan *chan);
 
+static inline bool zcdma_chan_has_more(const struct zcdma_chan *chan)
+{
+	return !list_empty(&chan->parked) || !list_empty(&chan->ready);
+}
+
+/* ---- bunch.c: what comes back from the engine ---- */
+
+void zcdma_bunches_make(struct zcdma_slot **slots, unsigned int nr);
+void zcdma_bunch_leave(struct zcdma_slot *slot);
+void zcdma_slot_done(void *slot);
+void zcdma_slot_reported(void *slot, const struct dmaengine_result *result);
+void zcdma_slots_settle(struct zcdma_chan *chan, u32 slots, bool put);
+void zcdma_chan_settle(struct zcdma_chan *chan);
+
 /* ---- session.c: an open file ---- */
 
 /**
@@ -517,7 +610,7 @@ void zcdma_chan_shut(struct zcdma_chan *chan);
  * @active: all pieces handed out, or no more to be.
  * @done: finished, not read yet.
  * @rings: finished, on the way to an io_uring.
- * @takers: who takes completions just now; what they have is swept as well.
+ * @takers: who takes completions just now that are not clean; those are swept as well.
  * @late: read, and the engine, which cannot be stopped, still has pieces.
  * @spares: requests to be used again; with registered buffers, as many as there
  *	can be.
@@ -593,6 +686,63 @@ void zcdma_session_kick(struct zcdma_session *session);
 void zcdma_session_sweep(struct zcdma_session *session);
 void zcdma_session_wait_gone(void);
 
+/* ---- what nearly every op goes through, in whole or in part ---- */
+
+/* Move the requests from @req on to @rest, which is empty. */
+static inline void zcdma_cut_off(struct list_head *batch, struct zcdma_request *req,
+				 struct list_head *rest)
+{
+	list_cut_before(rest, batch, &req->node);
+	list_swap(rest, batch);
+}
+
+/* A copy of registered memory, with nothing special: nothing else is wrong with it, either. */
+static inline bool zcdma_op_is_simple(const struct zcdma_op *op)
+{
+	u32 special = op->flags | op->deadline_ms | op->__reserved1 | op->__reserved0[0] |
+		      op->__reserved0[1] | op->__reserved0[2];
+
+	return op->opcode == ZCDMA_OP_COPY && !(special | op->__reserved2) &&
+	       op->src_buffer && op->dst_buffer && op->len - 1 < ZCDMA_MAX_LEN &&
+	       (op->src | op->dst) <= S64_MAX;
+}
+
+/* Check the op, and pin what is to be pinned. See zcdma_request_pin(). */
+static inline int zcdma_request_begin(struct zcdma_request *req, u64 now)
+{
+	if (!zcdma_op_is_simple(&req->op))
+		return zcdma_request_pin(req, now);
+	req->deadline = now + req->session->deadline_ms * (u64)NSEC_PER_MSEC;
+	return 0;
+}
+
+/* Ops need them no more. Under session->lock. */
+static inline void zcdma_buffers_put(struct zcdma_request *req)
+{
+	struct zcdma_buffer *dst = req->dst_buffer, *src = req->src_buffer;
+	struct zcdma_session *session = req->session;
+
+	if (((dst && !--dst->users) | (src && !--src->users)) && session->err)
+		wake_up(&session->wq);
+}
+
+/* The next piece of a body that has some left. Under session->lock. */
+static inline void zcdma_request_cut(struct zcdma_session *session, struct zcdma_request *req,
+				     const struct zcdma_chan *chan, struct zcdma_slot *slot)
+{
+	slot->req = req;
+	if (req->whole && req->body <= chan->max_piece && req->epoch == session->epoch) {
+		slot->offset = 0;
+		slot->dst = zcdma_cursor_addr(&req->dst_at);
+		slot->src = zcdma_cursor_addr(&req->src_at);
+		slot->len = req->body;
+		req->next = req->body;
+		req->pending = 1;
+	} else {
+		zcdma_request_cut_some(req, slot);
+	}
+}
+
 /* ---- spare.c: spare requests, and places in the queue ---- */
 
 int zcdma_queue_stock(struct zcdma_session *session);
@@ -603,15 +753,19 @@ void zcdma_spare_store(struct zcdma_session *session, struct zcdma_request *req)
 void zcdma_spare_thin_out(struct zcdma_session *session, struct list_head *surplus);
 void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplus);
 
+/* Under session->lock. */
+static inline bool zcdma_spares_too_many(const struct zcdma_session *session)
+{
+	return session->nr_spares > (session->stocked ? session->depth : ZCDMA_WINDOW);
+}
+
 /* ---- queue.c: the way of requests through their session ---- */
 
-int zcdma_queue_find_buffers(struct zcdma_session *session, struct list_head *batch,
-			     struct list_head *rest);
 int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch);
 unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
 			     unsigned int max, struct zcdma_slot **slots);
 void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t len);
-void zcdma_piece_done(struct zcdma_slot *slot, struct zcdma_request *req, u32 flags);
+void zcdma_pieces_done(struct zcdma_request **reqs, unsigned int nr, u32 flags);
 void zcdma_piece_failed(struct zcdma_slot *slot, struct zcdma_request *req, u32 flags);
 void zcdma_piece_back(struct zcdma_slot *slot, struct zcdma_request *req);
 int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what);
@@ -625,13 +779,31 @@ void zcdma_request_fail(struct zcdma_request *req, int err);
 
 /* ---- taker.c: completions on their way out ---- */
 
-void zcdma_taker_begin(struct zcdma_session *session, struct zcdma_taker *taker, bool collect);
+void zcdma_taker_begin(struct zcdma_taker *taker, bool collect);
 void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker);
 void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
 			 unsigned int nr, bool all);
 void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out);
 void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker);
-void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out);
+
+/* What it has, or is getting, is not clean. Under session->lock. */
+static inline void zcdma_taker_dirty(struct zcdma_session *session, struct zcdma_taker *taker)
+{
+	if (!taker->dirty)
+		list_add(&taker->node, &session->takers);
+	taker->dirty = true;
+}
+
+/* The completion of a request: finished; clean, unless the engine still has pieces of it. */
+static inline void zcdma_queue_report(struct zcdma_request *req, struct zcdma_completion *out)
+{
+	out->user_data = req->op.user_data;
+	/* What the engine still has is not certain, nor is what comes after it. */
+	out->done = READ_ONCE(req->pending) ? 0 : zcdma_request_done(req);
+	out->res = req->res;
+	out->flags = req->flags;
+	out->__reserved = 0;
+}
 
 /* ---- deadline.c ---- */
 
