@@ -540,7 +540,8 @@ bench_measures_each_path()
 {
 	run 0 zcdma bench -c "$ZCDMA_PROVIDER" -n 3 -s 64,4K -p all --json || return
 	json "$out" || return
-	for path in unregistered_single unregistered_batch32 memcpy process_vm_writev pipe \
+	for path in registered_batch32_ioctl registered_batch32_uring registered_single \
+		unregistered_single unregistered_batch32 memcpy process_vm_writev pipe \
 		copy_file_range null_ioctl; do
 		says "$json" "^results\.[0-9]+\.path=$path\$" || return
 	done

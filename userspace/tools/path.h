@@ -62,6 +62,23 @@ struct path_result {
 extern const struct path engine_paths[];
 extern const struct path cpu_paths[];
 
+/* What is submitted in a round, made beforehand; and buffers, or 0. */
+struct batch {
+	struct zcdma_op ops[PATH_BATCH];
+	struct zcdma_completion completions[PATH_BATCH];
+	int source;
+	int target;
+};
+
+/* The bed's ops as a batch on registered memory, in @path_data. */
+int path_open_registered(struct bed *bed);
+void path_close_registered(struct bed *bed);
+
+/* The same batch by io_uring; ENOTSUP where the tool was built without liburing. */
+int path_open_uring(struct bed *bed);
+int path_round_uring(struct bed *bed);
+void path_close_uring(struct bed *bed);
+
 /* The way of a name, or NULL. */
 const struct path *path_find(const char *name);
 

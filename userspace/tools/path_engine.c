@@ -6,14 +6,6 @@
 #include "common.h"
 #include "path.h"
 
-/* What is submitted in a round, made beforehand; and buffers, or 0. */
-struct batch {
-	struct zcdma_op ops[PATH_BATCH];
-	struct zcdma_completion completions[PATH_BATCH];
-	int source;
-	int target;
-};
-
 static int open_batch(struct bed *bed)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
@@ -39,7 +31,7 @@ static void close_batch(struct bed *bed)
 }
 
 /* The same on registered memory. */
-static int open_registered(struct bed *bed)
+int path_open_registered(struct bed *bed)
 {
 	struct zcdma_session *session = bed->engine->session;
 	struct batch *batch;
@@ -63,7 +55,7 @@ static int open_registered(struct bed *bed)
 	return 0;
 }
 
-static void close_registered(struct bed *bed)
+void path_close_registered(struct bed *bed)
 {
 	struct batch *batch = bed->path_data;
 
@@ -74,14 +66,36 @@ static void close_registered(struct bed *bed)
 	close_batch(bed);
 }
 
+/*
+ * The wait was interrupted. That takes no signal: an io_uring that was closed a moment
+ * ago does it as well.
+ */
+static int wait_again(struct zcdma_session *session, struct zcdma_completion *completions,
+		      unsigned int count)
+{
+	unsigned int got = 0;
+	int nr;
+
+	while (got < count) {
+		nr = zcdma_reap(session, completions + got, count - got, -1);
+		if (nr > 0)
+			got += nr;
+		else if (!nr || errno != EINTR)
+			return -1;
+	}
+	return 0;
+}
+
 /* Ops @first to @first + @count - 1, to the end. */
 static int submit(struct bed *bed, unsigned int first, unsigned int count)
 {
 	struct batch *batch = bed->path_data;
 	struct zcdma_completion *completions = batch->completions + first;
-	unsigned int i;
+	struct zcdma_session *session = bed->engine->session;
+	unsigned int i, accepted;
 
-	if (zcdma_submit_wait(bed->engine->session, batch->ops + first, count, completions, NULL))
+	if (zcdma_submit_wait(session, batch->ops + first, count, completions, &accepted) &&
+	    (errno != EINTR || accepted < count || wait_again(session, completions, count)))
 		return -1;
 	for (i = 0; i < count; i++)
 		if (completions[i].res) {
@@ -111,16 +125,23 @@ const struct path engine_paths[] = {
 		.name = "registered_batch32_ioctl",
 		.what = "registered, batch of 32, ioctl",
 		.moves = true,
-		.open = open_registered,
+		.open = path_open_registered,
 		.round = round_batch,
-		.close = close_registered,
+		.close = path_close_registered,
+	}, {
+		.name = "registered_batch32_uring",
+		.what = "registered, batch of 32, io_uring",
+		.moves = true,
+		.open = path_open_uring,
+		.round = path_round_uring,
+		.close = path_close_uring,
 	}, {
 		.name = "registered_single",
 		.what = "registered, single, waiting",
 		.moves = true,
-		.open = open_registered,
+		.open = path_open_registered,
 		.round = round_single,
-		.close = close_registered,
+		.close = path_close_registered,
 	}, {
 		.name = "unregistered_single",
 		.what = "unregistered, single, waiting",
