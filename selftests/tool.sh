@@ -107,6 +107,12 @@ wrong_usage_is_status_2()
 	usage bench -s 0 &&
 	usage bench -n 0 &&
 	usage bench -p nonsense &&
+	usage bench -p , &&
+	usage bench -o -f &&
+	usage bench -m -p all &&
+	usage bench -f -s 4K &&
+	usage bench -f -n 3 &&
+	usage bench -m -t 1 &&
 	usage bench superfluous &&
 	no_litter
 }
@@ -553,6 +559,69 @@ bench_measures_each_path()
 	says "$out" "^unregistered, single, waiting +$2 +[0-9.]+"
 }
 
+# number NAME: of $json
+number()
+{
+	echo "$json" | sed -n "s/^results\.0\.$1=//p"
+}
+
+# between NAME LEAST MOST
+between()
+{
+	number "$1" | awk -v least="$2" -v most="$3" '{ ok = $1 >= least && $1 <= most } END { exit !ok }' ||
+		complain "$1 is $(number "$1"), not between $2 and $3"
+}
+
+# How much it saves depends on the engine, but it is the same work both times.
+bench_computes_while_a_copy_runs()
+{
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --overlap -n 9 -s 64K,256K --json || return
+	json "$out" || return
+	says "$json" '^results\.1\.size=262144$' || return
+	between rounds 9 9 &&
+	between overlap_ratio 0.1 3 &&
+	between copy_seconds 0.0000001 10 || return
+	number in_turn_seconds | awk -v copy="$(number copy_seconds)" \
+		-v compute="$(number compute_seconds)" '{ exit $1 < 0.5 * (copy + compute) }' ||
+		complain 'both took less than the one and the other' || return
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" -o -n 3 || return
+	says "$out" '^ *SIZE +ROUNDS +COPY us +COMPUTE us +IN TURN us +TOGETHER us +RATIO$' &&
+	says "$out" '^ *1\.0 MiB +3 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$'
+}
+
+# The number is the engine's and the machine's; that it is one is the tool's.
+bench_tells_of_fairness()
+{
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --fairness -t 1 --json || return
+	json "$out" || return
+	between sessions 64 64 &&
+	between channels 1 2 &&
+	between jain 0.0158 1 &&
+	between light_ops 63 100000000 &&
+	between heavy_alone_bytes_per_second 1 1000000000000 || return
+	number light_99_percent_seconds | awk -v median="$(number light_median_seconds)" \
+		'{ exit !(median > 0 && $1 >= median) }' || complain 'of 99 % it is no more than of half' || return
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" -f -t 0.5 || return
+	says "$out" '^64 sessions on [12] channels?: 63 with single ops of 4 KiB, one with 64 of 1 MiB$' &&
+	says "$out" "^Jain's index .*: [01]\.[0-9]+ " &&
+	says "$out" '^two windows of the large ones: [0-9.]+ us; '
+}
+
+# Each session is more than a few pointers, and less than two pages.
+bench_tells_of_memory()
+{
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --memory --json || return
+	json "$out" || return
+	between sessions 1000 1000 &&
+	between bytes_per_session 200 8192 &&
+	between bytes_per_place 50 4096 || return
+	says "$json" '^results\.0\.bytes_per_op=(null|[0-9]+)$' || return
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" -m || return
+	says "$out" '^1000 idle sessions: [0-9]+ bytes each$' || return
+	run 1 sh -c "ulimit -n 500 && zcdma bench -m" || return
+	says "$err" '^zcdma: bench: 1064 files: more than ulimit -Hn allows$'
+}
+
 # promise: is 16 MiB moved at 0.8 of the rate of memcpy()? Tell the caller's CPU time.
 promise()
 {
@@ -609,6 +678,9 @@ tests='
 	bench_prints_a_table
 	bench_prints_json
 	bench_measures_each_path
+	bench_computes_while_a_copy_runs
+	bench_tells_of_fairness
+	bench_tells_of_memory
 	bench_of_16_MiB_keeps_the_promise
 '
 run_tests

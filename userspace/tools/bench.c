@@ -15,15 +15,44 @@ static const char help[] =
 	"Usage: zcdma bench [OPTION...]\n"
 	"Copy memory to memory, by an engine and with memcpy() in turn, and compare their rates.\n"
 	"Rates are those of the median round. CPU is the caller's share of one processor while\n"
-	"the engine copies. With --path, measure each of these ways by itself: what an op costs.\n\n"
-	"  -p, --path NAME[,NAME...]  ways, or \"all\"; see zcdma(1)\n"
-	"  -s, --size SIZE[,SIZE...]  sizes of a copy; without it 4K,64K,1M,16M\n"
+	"the engine copies. Or, see zcdma(1):\n\n"
+	"  -p, --path NAME[,NAME...]  what an op costs by each of these ways, or by \"all\"\n"
+	"  -o, --overlap              what it saves to compute while a copy runs\n"
+	"  -f, --fairness             what small ops get beside a session with many large ones\n"
+	"  -m, --memory               what sessions and ops cost the kernel\n\n"
+	"  -s, --size SIZE[,SIZE...]  sizes of a copy; without it 4K,64K,1M,16M or, with\n"
+	"                             --overlap, 1M\n"
 	"  -t, --time SECONDS         for each size; without it 1\n"
 	"  -n, --count N              so many rounds for each size, however long it takes\n"
 	"  -c, --channel NAME         by this channel, device or provider\n"
 	"  -d, --deadline MS          give up when a part takes longer\n"
 	"  -j, --json                 as a JSON object\n"
 	"  -h, --help\n";
+
+static const uint64_t usual_sizes[] = { 4 << 10, 64 << 10, 1 << 20, 16 << 20, 0 };
+static const uint64_t overlap_sizes[] = { 1 << 20, 0 };
+
+static const struct bench_kind versus = {
+	.sizes = usual_sizes, .rounds = true, .timed = true, .run = bench_versus,
+};
+
+static const struct bench_kind by_path = {
+	.option = "path", .sizes = usual_sizes, .rounds = true, .timed = true,
+	.run = bench_paths,
+};
+
+static const struct bench_kind by_overlap = {
+	.option = "overlap", .sizes = overlap_sizes, .rounds = true, .timed = true,
+	.run = bench_overlap,
+};
+
+static const struct bench_kind by_fairness = {
+	.option = "fairness", .timed = true, .run = bench_fairness,
+};
+
+static const struct bench_kind by_memory = {
+	.option = "memory", .run = bench_memory,
+};
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -89,9 +118,37 @@ static int run(struct bench *bench)
 
 	if (engine_open(&bench->engine))
 		return EXIT_FAILED;
-	ret = bench->path_count ? bench_paths(bench) : bench_versus(bench);
+	ret = bench->kind->run(bench);
 	engine_close(&bench->engine);
 	return ret ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* There is one table at a time. */
+static int set_kind(struct bench *bench, const struct bench_kind *kind)
+{
+	if (bench->kind && bench->kind != kind)
+		return complain_usage("--%s: not with --%s", kind->option, bench->kind->option);
+	bench->kind = kind;
+	return EXIT_DONE;
+}
+
+/* What was not given, and what the kind has no use for. */
+static int complete(struct bench *bench, bool timed)
+{
+	const uint64_t *size;
+
+	if (!bench->kind)
+		bench->kind = &versus;
+	if (bench->size_count && !bench->kind->sizes)
+		return complain_usage("--size: not with --%s", bench->kind->option);
+	if (bench->rounds && !bench->kind->rounds)
+		return complain_usage("--count: not with --%s", bench->kind->option);
+	if (timed && !bench->kind->timed)
+		return complain_usage("--time: not with --%s", bench->kind->option);
+	if (!bench->size_count)
+		for (size = bench->kind->sizes; size && *size; size++)
+			bench->sizes[bench->size_count++] = *size;
+	return EXIT_DONE;
 }
 
 /* Take --path's argument. */
@@ -107,7 +164,8 @@ static int set_paths(struct bench *bench, char *list)
 			return complain_usage("--path: %s: no such way; see zcdma(1)", name);
 		bench->paths[bench->path_count++] = name;
 	}
-	return bench->path_count ? EXIT_DONE : complain_usage("--path: none given");
+	return bench->path_count ? set_kind(bench, &by_path) :
+				   complain_usage("--path: none given");
 }
 
 static int set_sizes(struct bench *bench, char *list)
@@ -148,6 +206,12 @@ static int set_option(struct bench *bench, int option, char *argument)
 		return EXIT_DONE;
 	case 'p':
 		return set_paths(bench, argument);
+	case 'o':
+		return set_kind(bench, &by_overlap);
+	case 'f':
+		return set_kind(bench, &by_fairness);
+	case 'm':
+		return set_kind(bench, &by_memory);
 	case 'c':
 		return engine_set_channel(&bench->engine, argument);
 	case 'd':
@@ -167,29 +231,31 @@ int bench_main(int argc, char **argv)
 		{ "time", required_argument, NULL, 't' },
 		{ "count", required_argument, NULL, 'n' },
 		{ "path", required_argument, NULL, 'p' },
+		{ "overlap", no_argument, NULL, 'o' },
+		{ "fairness", no_argument, NULL, 'f' },
+		{ "memory", no_argument, NULL, 'm' },
 		{ "channel", required_argument, NULL, 'c' },
 		{ "deadline", required_argument, NULL, 'd' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct bench bench = {
-		.sizes = { 4 << 10, 64 << 10, 1 << 20, 16 << 20 },
-		.size_count = 4,
-		.seconds = 1,
-	};
+	struct bench bench = { .seconds = 1 };
+	bool timed = false;
 	int option, ret;
 
-	while ((option = getopt_long(argc, argv, "s:t:n:p:c:d:jh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:t:n:p:ofmc:d:jh", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return EXIT_DONE;
 		}
+		timed |= option == 't';
 		ret = set_option(&bench, option, optarg);
 		if (ret)
 			return ret;
 	}
 	if (optind != argc)
 		return complain_usage("%s: superfluous argument", argv[optind]);
-	return run(&bench);
+	ret = complete(&bench, timed);
+	return ret ? ret : run(&bench);
 }

@@ -17,16 +17,18 @@
 /**
  * struct bench - what to measure
  * @engine: with which channel.
+ * @kind: which table.
  * @sizes: of an op, in bytes.
- * @size_count: how many @sizes.
+ * @size_count: how many @sizes; 0: as @kind likes.
  * @paths: names of ways, or "all".
- * @path_count: how many @paths; 0: the engine against memcpy().
+ * @path_count: how many @paths.
  * @seconds: how long, for each size and way.
  * @rounds: how often; 0: as often as fits into @seconds.
  * @json: how to print.
  */
 struct bench {
 	struct engine engine;
+	const struct bench_kind *kind;
 	uint64_t sizes[BENCH_SIZES_MAX];
 	unsigned int size_count;
 	const char *paths[BENCH_PATHS_MAX];
@@ -36,9 +38,27 @@ struct bench {
 	bool json;
 };
 
-/* The kinds. Each prints its table; they return 0, or -1 after telling what failed. */
+/**
+ * struct bench_kind - what is measured
+ * @option: that asks for it.
+ * @sizes: without --size, up to a 0; NULL: --size says nothing here.
+ * @rounds: whether it goes by rounds, which --count may limit.
+ * @timed: whether --time says how long.
+ * @run: print the table. Returns 0, or -1 after telling what failed.
+ */
+struct bench_kind {
+	const char *option;
+	const uint64_t *sizes;
+	bool rounds;
+	bool timed;
+	int (*run)(struct bench *bench);
+};
+
 int bench_versus(struct bench *bench);
 int bench_paths(struct bench *bench);
+int bench_overlap(struct bench *bench);
+int bench_fairness(struct bench *bench);
+int bench_memory(struct bench *bench);
 
 /* What channel it is, and the beginning of "results" in JSON. */
 void bench_head(const struct bench *bench);

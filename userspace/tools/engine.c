@@ -57,32 +57,44 @@ struct zcdma_session *device_open(void)
 	return session;
 }
 
-static void attach_complain(const struct engine *engine, int error)
+static void attach_complain(const char *name, int error)
 {
-	if (error == ENODEV && !engine->name)
+	if (error == ENODEV && !name)
 		complain(NO_ENGINE);
 	else
-		complain("%s: cannot attach: %s%s", engine->name ? engine->name : "any channel",
-			 strerror(error), hint(attach_hints, error));
+		complain("%s: cannot attach: %s%s", name ? name : "any channel", strerror(error),
+			 hint(attach_hints, error));
+}
+
+struct zcdma_session *engine_join(const struct engine *engine, const char *name,
+				  struct zcdma_attach *attach)
+{
+	struct zcdma_session *session = device_open();
+
+	if (!session)
+		return NULL;
+	if (!name)
+		name = engine->name;
+	attach->caps = ZCDMA_CAP_COPY;
+	attach->deadline_ms = engine->deadline_ms;
+	snprintf(attach->name, sizeof(attach->name), "%s", name ? name : "");
+	if (!zcdma_attach(session, attach))
+		return session;
+	attach_complain(name, errno);
+	zcdma_close(session);
+	return NULL;
 }
 
 int engine_open(struct engine *engine)
 {
-	struct zcdma_attach attach = {
-		.caps = ZCDMA_CAP_COPY,
-		.deadline_ms = engine->deadline_ms,
-	};
+	struct zcdma_attach attach = { 0 };
 
-	engine->session = device_open();
+	engine->session = engine_join(engine, NULL, &attach);
 	if (!engine->session)
 		return -1;
-	if (engine->name)
-		snprintf(attach.name, sizeof(attach.name), "%s", engine->name);
-	if (!zcdma_attach(engine->session, &attach) &&
-	    !zcdma_query_channel(engine->session, ZCDMA_QUERY_ATTACHED, 0, &engine->channel))
+	if (!zcdma_query_channel(engine->session, ZCDMA_QUERY_ATTACHED, 0, &engine->channel))
 		return 0;
-
-	attach_complain(engine, errno);
+	attach_complain(engine->name, errno);
 	engine_close(engine);
 	return -1;
 }

@@ -32,6 +32,13 @@ struct zcdma_session *device_open(void);
 int engine_open(struct engine *engine);
 void engine_close(struct engine *engine);
 
+/*
+ * One more session, at the channel of @engine->name or, if that is not NULL, of @name; or
+ * NULL after telling why not. Of @attach the rest is the caller's.
+ */
+struct zcdma_session *engine_join(const struct engine *engine, const char *name,
+				  struct zcdma_attach *attach);
+
 /* Tell why a transfer about @what failed. Returns -1. */
 int engine_complain(const struct engine *engine, const char *what, int error);
 
