@@ -68,7 +68,7 @@ static int index_pages(struct zcdma_buffer *buffer)
 
 static int map(struct zcdma_session *session, struct zcdma_buffer *buffer)
 {
-	int err = zcdma_device_mapping(session);
+	int err = zcdma_device_mapping(session, session->chan);
 
 	if (err)
 		return err;
@@ -156,6 +156,8 @@ static int check(struct zcdma_session *session, const struct zcdma_register_buff
 {
 	if (!zcdma_session_chan(session))
 		return -ENOTCONN;
+	if (zcdma_port_is_split(session))
+		return -EOPNOTSUPP;
 	if (!what->len || what->addr + what->len < what->addr)
 		return -EINVAL;
 	return what->len > ZCDMA_MAX_LEN ? -EMSGSIZE : 0;

@@ -38,6 +38,16 @@ static bool overlap(u64 a, u64 b, u64 len)
 	return a < b + len && b < a + len;
 }
 
+/* The device is at one end of it. What goes one way goes in order: there is no barrier. */
+static bool is_good_at_port(const struct zcdma_op *op)
+{
+	if (op->flags)
+		return false;
+	if (op->opcode == ZCDMA_OP_SEND)
+		return !op->dst && !op->dst_buffer && !wraps(op->src, op->len);
+	return op->opcode == ZCDMA_OP_RECV && !op->src && !op->src_buffer;
+}
+
 /* What can be said of an op without looking at memory. */
 static int check(const struct zcdma_op *op)
 {
@@ -52,7 +62,10 @@ static int check(const struct zcdma_op *op)
 		if (!op->src_buffer && !op->dst_buffer &&
 		    overlap(untagged_addr(op->src), untagged_addr(op->dst), op->len))
 			return -EINVAL;
-	} else if (op->opcode != ZCDMA_OP_FILL || op->src > U8_MAX || op->src_buffer) {
+	} else if (op->opcode == ZCDMA_OP_FILL) {
+		if (op->src > U8_MAX || op->src_buffer)
+			return -EINVAL;
+	} else if (!is_good_at_port(op)) {
 		return -EINVAL;
 	}
 	return op->len > ZCDMA_MAX_LEN ? -EMSGSIZE : 0;
@@ -68,6 +81,12 @@ static u64 dst_addr(const struct zcdma_request *req)
 	return req->dst_buffer ? req->dst_buffer->addr + req->op.dst : untagged_addr(req->op.dst);
 }
 
+/* Where its memory is mapped for. */
+static struct zcdma_chan *chan_of(const struct zcdma_request *req)
+{
+	return req->slave ? req->slave->chan : req->session->chan;
+}
+
 /* A page of the pattern is mapped whole and used again and again. */
 static bool from_pattern(const struct zcdma_request *req)
 {
@@ -77,11 +96,17 @@ static bool from_pattern(const struct zcdma_request *req)
 /* What of it the engine moves. Return: 0, or -EINVAL where source and target overlap. */
 static int split(struct zcdma_request *req)
 {
-	const struct zcdma_chan *chan = req->session->chan;
-	size_t align = req->fills ? chan->fill_align : chan->copy_align;
+	const struct zcdma_chan *chan = chan_of(req);
+	size_t align = req->slave ? 1 : req->fills ? chan->fill_align : chan->copy_align;
 	size_t edge = max_t(size_t, align, chan->line);
 	u64 dst = dst_addr(req);
 
+	if (req->op.opcode == ZCDMA_OP_SEND) {
+		req->body = req->op.len;
+		return zcdma_slave_fits(req, src_addr(req));
+	}
+	if (req->op.opcode == ZCDMA_OP_RECV && zcdma_slave_fits(req, dst))
+		return -EINVAL;
 	if (req->op.opcode == ZCDMA_OP_COPY) {
 		u64 src = src_addr(req);
 
@@ -100,7 +125,12 @@ static int split(struct zcdma_request *req)
 
 static bool has_src(const struct zcdma_op *op)
 {
-	return op->opcode == ZCDMA_OP_COPY && !op->src_buffer;
+	return (op->opcode == ZCDMA_OP_COPY || op->opcode == ZCDMA_OP_SEND) && !op->src_buffer;
+}
+
+static bool has_dst(const struct zcdma_op *op)
+{
+	return op->opcode != ZCDMA_OP_SEND && !op->dst_buffer;
 }
 
 static int charge(struct zcdma_request *req)
@@ -108,7 +138,7 @@ static int charge(struct zcdma_request *req)
 	unsigned long pages = 0;
 	int err;
 
-	if (!req->op.dst_buffer)
+	if (has_dst(&req->op))
 		pages += zcdma_mem_span(req->op.dst, req->op.len);
 	if (has_src(&req->op))
 		pages += zcdma_mem_span(req->op.src, req->op.len);
@@ -124,7 +154,7 @@ static int pin(struct zcdma_request *req)
 	const struct zcdma_op *op = &req->op;
 	int err = 0;
 
-	if (!op->dst_buffer)
+	if (has_dst(op))
 		err = zcdma_mem_pin(&req->dst, op->dst, op->len, DMA_FROM_DEVICE, 0);
 	if (!err && has_src(op))
 		err = zcdma_mem_pin(&req->src, op->src, op->len, DMA_TO_DEVICE, 0);
@@ -147,7 +177,7 @@ static void release_memory(struct zcdma_request *req)
 
 static int map_memory(struct zcdma_request *req)
 {
-	struct zcdma_chan *chan = req->session->chan;
+	struct zcdma_chan *chan = chan_of(req);
 	int err;
 
 	if (req->dst.nr_pages) {
@@ -169,7 +199,7 @@ static int map_memory(struct zcdma_request *req)
 
 static void unmap_memory(struct zcdma_request *req)
 {
-	struct zcdma_chan *chan = req->session->chan;
+	struct zcdma_chan *chan = chan_of(req);
 
 	if (!req->mapped)
 		return;
@@ -185,14 +215,14 @@ static void unmap_memory(struct zcdma_request *req)
 
 static int map_for_device(struct zcdma_request *req)
 {
-	int err = zcdma_device_mapping(req->session);
+	int err = zcdma_device_mapping(req->session, chan_of(req));
 
 	if (err)
 		return err;
 	err = map_memory(req);
 	req->mapped = !err;
 	if (err)
-		zcdma_device_unmapped(req->session->chan->device);
+		zcdma_device_unmapped(chan_of(req)->device);
 	return err;
 }
 
@@ -213,7 +243,7 @@ static int map_error(struct zcdma_session *session, int err)
 
 static void sync_buffers(struct zcdma_request *req)
 {
-	struct zcdma_chan *chan = req->session->chan;
+	struct zcdma_chan *chan = chan_of(req);
 
 	if (req->dst_buffer && req->dst_buffer->mem.sync)
 		zcdma_part_to_device(chan, req->dst_at, req->body, DMA_FROM_DEVICE);
@@ -238,11 +268,11 @@ static void seek(struct zcdma_request *req, size_t offset)
 	req->next = offset;
 	if (req->dst_buffer)
 		req->dst_at = zcdma_buffer_seek(req->dst_buffer, req->op.dst + at);
-	else
+	else if (has_dst(&req->op))
 		cursor_seek(&req->dst_at, &req->dst, offset);
 	if (req->src_buffer)
 		req->src_at = zcdma_buffer_seek(req->src_buffer, req->op.src + at);
-	else if (!req->fills)
+	else if (has_src(&req->op) || from_pattern(req))
 		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
 }
 
@@ -281,6 +311,14 @@ static noinline int pin_own(struct zcdma_request *req)
 	return err ?: pin(req);
 }
 
+/* Does the session take such an op? */
+static int find_engine(struct zcdma_request *req)
+{
+	if (req->op.opcode == ZCDMA_OP_SEND || req->op.opcode == ZCDMA_OP_RECV)
+		return zcdma_slave_get(req);
+	return req->session->nr_lanes ? 0 : -EOPNOTSUPP;
+}
+
 /**
  * zcdma_request_pin() - check the op; pin and charge its memory, unless registered
  * @req: reset, with its op. To be cleaned up even if this fails.
@@ -288,15 +326,15 @@ static noinline int pin_own(struct zcdma_request *req)
  *
  * May sleep, for as long as page faults take.
  *
- * Return: 0, -EINVAL, -EMSGSIZE, -EFAULT, -ENOMEM, -EINTR.
+ * Return: 0, -EINVAL, -EMSGSIZE, -EOPNOTSUPP, -EBUSY, -EFAULT, -ENOMEM, -EINTR.
  */
 int zcdma_request_pin(struct zcdma_request *req, u64 now)
 {
 	u32 deadline_ms = req->op.deadline_ms ?: req->session->deadline_ms;
-	int err = check(&req->op);
+	int err = check(&req->op) ?: find_engine(req);
 
 	req->deadline = now + deadline_ms * (u64)NSEC_PER_MSEC;
-	if (err || (req->op.dst_buffer && !has_src(&req->op)))
+	if (err || (!has_dst(&req->op) && !has_src(&req->op)))
 		return err;
 	return pin_own(req);
 }
@@ -459,9 +497,9 @@ void zcdma_request_conclude(struct zcdma_request *req)
 
 	unmap_memory(req);
 	if (to && req->body && to->mem.sync)
-		zcdma_part_to_cpu(req->session->chan,
+		zcdma_part_to_cpu(chan_of(req),
 				  zcdma_buffer_seek(to, req->op.dst + req->head), req->body);
-	if (req->body != req->op.len && !req->res) {
+	if (req->body != req->op.len && !req->res && !req->slave) {
 		move_by_cpu(req, 0, req->head);
 		move_by_cpu(req, tail, req->op.len - tail);
 	}

@@ -79,6 +79,7 @@ void zcdma_queue_watch(struct work_struct *work)
 			give_up(session);
 		look_again(&seen, now + STALLED_LOOK_NS);
 	}
+	zcdma_slave_look(session);
 	spin_lock_irq(&session->lock);
 	if (seen.any && !zcdma_queue_idle(session))
 		zcdma_queue_watch_from(session, seen.next);

@@ -66,13 +66,14 @@ void zcdma_device_put(struct zcdma_device *device)
 /**
  * zcdma_device_mapping() - a session is going to map memory
  * @session: attached.
+ * @chan: for whose device.
  *
  * Return: 0, to be followed by zcdma_device_unmapped() when it was unmapped or could
  * not be mapped; or why the session must not any more.
  */
-int zcdma_device_mapping(struct zcdma_session *session)
+int zcdma_device_mapping(struct zcdma_session *session, struct zcdma_chan *chan)
 {
-	struct zcdma_device *device = session->chan->device;
+	struct zcdma_device *device = chan->device;
 	int err;
 
 	atomic_inc(&device->mapped);

@@ -226,18 +226,29 @@ static int take_channels(struct zcdma_session *session, struct zcdma_port_use *u
 	return err;
 }
 
-/* Give back what attach has taken. */
-static void let_go(struct zcdma_port_use *use)
+static int open_slaves(struct zcdma_port_use *use)
+{
+	int err = 0, way;
+
+	mutex_lock(&use->engine);
+	for (way = 0; !err && way < ZCDMA_WAYS; way++) {
+		if (use->gone[way])
+			err = -ENODEV;
+		else if (use->chans[way])
+			err = zcdma_slave_open(&use->slaves[way], use->chans[way], use->width);
+	}
+	mutex_unlock(&use->engine);
+	return err;
+}
+
+/* Give back what attach has taken, but for the references on the channels. */
+static void leave(struct zcdma_port_use *use)
 {
 	int way;
 
-	for (way = 0; way < ZCDMA_WAYS; way++) {
-		if (!use->chans[way])
-			continue;
-		zcdma_chan_leave(&use->lanes[way], 1);
-		zcdma_chan_put(use->chans[way]);
-		use->chans[way] = NULL;
-	}
+	for (way = 0; way < ZCDMA_WAYS; way++)
+		if (use->chans[way])
+			zcdma_chan_leave(&use->lanes[way], 1);
 	mutex_lock(&zcdma_registry);
 	if (use->port)
 		disown(use->port);
@@ -245,16 +256,54 @@ static void let_go(struct zcdma_port_use *use)
 	mutex_unlock(&zcdma_registry);
 }
 
+static void put_channels(struct zcdma_port_use *use)
+{
+	int way;
+
+	for (way = 0; way < ZCDMA_WAYS; way++) {
+		if (use->chans[way])
+			zcdma_chan_put(use->chans[way]);
+		use->chans[way] = NULL;
+	}
+}
+
+/* Nothing is at the engines any more. Under use->engine. */
+static void shut_slaves(struct zcdma_port_use *use)
+{
+	int way;
+
+	for (way = 0; way < ZCDMA_WAYS; way++)
+		if (!use->gone[way])
+			zcdma_slave_shut(&use->slaves[way]);
+}
+
+/* Attach has failed half way. */
+static void undo(struct zcdma_port_use *use)
+{
+	int way;
+
+	mutex_lock(&use->engine);
+	shut_slaves(use);
+	mutex_unlock(&use->engine);
+	leave(use);
+	for (way = 0; way < ZCDMA_WAYS; way++)
+		use->slaves[way].chan = NULL;
+	put_channels(use);
+}
+
 /* Made by the first try; others may be looking at it until the file is closed. */
 static struct zcdma_port_use *blank_use(struct zcdma_session *session)
 {
 	struct zcdma_port_use *use = session->port;
+	int way;
 
 	if (!use) {
 		use = kzalloc(sizeof(*use), GFP_KERNEL_ACCOUNT);
 		if (!use)
 			return NULL;
 		mutex_init(&use->engine);
+		for (way = 0; way < ZCDMA_WAYS; way++)
+			zcdma_slave_init(&use->slaves[way], session, way);
 		/* Pairs with zcdma_port_use(). */
 		smp_store_release(&session->port, use);
 	}
@@ -278,8 +327,9 @@ static int attach_locked(struct zcdma_session *session, struct zcdma_attach_port
 		return err;
 	err = take_channels(session, use, &wanted);
 	put_device(wanted.dev);
+	err = err ?: open_slaves(use);
 	if (err)
-		let_go(use);
+		undo(use);
 	return err;
 }
 
@@ -297,6 +347,21 @@ static void attached(struct zcdma_session *session, struct zcdma_attach_port *ho
 	session->deadline_ms = how->deadline_ms ?: ZCDMA_DEFAULT_DEADLINE_MS;
 	/* Pairs with zcdma_port_use(): whoever sees it sees the above too. */
 	smp_store_release(&use->ready, true);
+	/* Pairs with zcdma_session_chan(), likewise. Registered memory is mapped for it. */
+	smp_store_release(&session->chan, tx ?: rx);
+}
+
+/* Are its two channels of different devices, for each of which memory is mapped differently? */
+bool zcdma_port_is_split(struct zcdma_session *session)
+{
+	struct zcdma_port_use *use = zcdma_port_use(session);
+	struct zcdma_chan *tx, *rx;
+
+	if (!use)
+		return false;
+	tx = use->chans[ZCDMA_WAY_TX];
+	rx = use->chans[ZCDMA_WAY_RX];
+	return tx && rx && tx->dev != rx->dev;
 }
 
 /* %ZCDMA_IOC_ATTACH_PORT */
@@ -321,8 +386,9 @@ int zcdma_port_attach(struct zcdma_session *session, struct zcdma_attach_port *h
  * @session: whose; perhaps of no port.
  * @chan: its channel, in use for the last time.
  *
- * Under zcdma_registry. Afterwards nothing of a stream is mapped, and nobody will
- * call the provider.
+ * Under zcdma_registry. The session has failed. Afterwards nothing of an op is at an
+ * engine, in neither direction, nothing of a stream is mapped, and nobody will call the
+ * provider.
  */
 void zcdma_port_lost(struct zcdma_session *session, struct zcdma_chan *chan)
 {
@@ -332,6 +398,7 @@ void zcdma_port_lost(struct zcdma_session *session, struct zcdma_chan *chan)
 	if (!use)
 		return;
 	mutex_lock(&use->engine);
+	shut_slaves(use);
 	for (way = 0; way < ZCDMA_WAYS; way++) {
 		if (use->chans[way] != chan)
 			continue;
@@ -344,7 +411,7 @@ void zcdma_port_lost(struct zcdma_session *session, struct zcdma_chan *chan)
 	mutex_unlock(&use->engine);
 }
 
-/* The file is closed. */
+/* The file is closed: all but what requests may still need goes. */
 void zcdma_port_detach(struct zcdma_session *session)
 {
 	struct zcdma_port_use *use = session->port;
@@ -353,6 +420,7 @@ void zcdma_port_detach(struct zcdma_session *session)
 	if (!use)
 		return;
 	mutex_lock(&use->engine);
+	shut_slaves(use);
 	for (way = 0; way < ZCDMA_WAYS; way++) {
 		if (!use->streams[way])
 			continue;
@@ -360,11 +428,20 @@ void zcdma_port_detach(struct zcdma_session *session)
 		zcdma_ring_unmap(use->streams[way]);
 	}
 	mutex_unlock(&use->engine);
-	let_go(use);
+	leave(use);
 	for (way = 0; way < ZCDMA_WAYS; way++)
 		zcdma_ring_destroy(use->streams[way]);
+}
+
+/* Nobody has the session any more. */
+void zcdma_port_free(struct zcdma_session *session)
+{
+	struct zcdma_port_use *use = session->port;
+
+	if (!use)
+		return;
+	put_channels(use);
 	kfree(use);
-	session->port = NULL;
 }
 
 /* ---- query ---- */

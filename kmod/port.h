@@ -11,7 +11,8 @@
  *
  *   stream->user	mutex	one reader or writer at a time
  *
- * As with channels, the spinlock is not held while a provider is called.
+ * As with channels, the spinlock is not held while a provider is called. Ops at a port
+ * (slave.c) are under session->lock.
  */
 #ifndef _ZCDMA_PORT_H
 #define _ZCDMA_PORT_H
@@ -56,6 +57,82 @@ struct zcdma_port {
 	char owner_name[TASK_COMM_LEN];
 };
 
+/* Segments of a piece, and pieces that an engine has at a time: one that it moves, one next. */
+#define ZCDMA_SLAVE_SEGS	32
+#define ZCDMA_SLAVE_PIECES	2
+
+/**
+ * struct zcdma_slave_piece - a descriptor, a part of an op
+ * @slave: whose.
+ * @at_engine: or on its way there. The rest has no meaning otherwise.
+ * @alone: no other was there when it was made.
+ * @start: its first byte in the op.
+ * @len: in bytes.
+ * @segs: how many.
+ * @at: where it begins in the mapped list.
+ * @cookie: the provider's.
+ * @moved: bytes of it that were moved when the engine was stopped.
+ */
+struct zcdma_slave_piece {
+	struct zcdma_slave *slave;
+	bool at_engine;
+	bool alone;
+	size_t start;
+	size_t len;
+	unsigned int segs;
+	struct zcdma_cursor at;
+	dma_cookie_t cookie;
+	size_t moved;
+};
+
+/**
+ * struct zcdma_slave - a direction of a port, for ops
+ * @session: whose.
+ * @way: which.
+ * @chan: its channel; NULL when the port does not go that way. Set once, as the next four.
+ * @width: in bytes.
+ * @fine: the engine's residue is finer than a descriptor.
+ * @max_nr: pieces that it may have.
+ * @edges: for the edges of a target, see slave.c; no pages where they need no care.
+ * @sg: of the piece that is being handed over.
+ * @users: ops that are for it and are not cleaned up. Under session->lock, as the rest.
+ * @streaming: a stream has it.
+ * @live: things may be handed to the engine. Changed under use->engine as well.
+ * @pumping: one context is handing pieces to the engine.
+ * @again: it must look once more.
+ * @waiting: ops, oldest first.
+ * @req: the one whose turn it is, or NULL.
+ * @pieces: of that.
+ * @nr: how many of them are at the engine.
+ * @max_segs: segments that the engine takes at once, as far as is known.
+ * @max_len: the same in bytes.
+ * @refused: how often in a row it refused the smallest piece.
+ * @idle: woken when the pump ends.
+ */
+struct zcdma_slave {
+	struct zcdma_session *session;
+	enum zcdma_way way;
+	struct zcdma_chan *chan;
+	u32 width;
+	bool fine;
+	unsigned int max_nr;
+	struct zcdma_mem edges;
+	struct scatterlist sg[ZCDMA_SLAVE_SEGS];
+	unsigned int users;
+	bool streaming;
+	bool live;
+	bool pumping;
+	bool again;
+	struct list_head waiting;
+	struct zcdma_request *req;
+	struct zcdma_slave_piece pieces[ZCDMA_SLAVE_PIECES];
+	unsigned int nr;
+	unsigned int max_segs;
+	size_t max_len;
+	unsigned int refused;
+	wait_queue_head_t idle;
+};
+
 /**
  * struct zcdma_port_use - a session's port
  * @port: whose; to be looked at under zcdma_registry only, and while @port->user is
@@ -69,6 +146,7 @@ struct zcdma_port {
  * @engine: held around calls of the provider; who holds it and sees a channel that
  *	is not in @gone may use that.
  * @gone: channels that were lost. Under @engine.
+ * @slaves: the directions, for ops.
  * @streams: set once, with release semantics.
  */
 struct zcdma_port_use {
@@ -81,6 +159,7 @@ struct zcdma_port_use {
 	struct zcdma_lane lanes[ZCDMA_WAYS];
 	struct mutex engine;		/* see above */
 	bool gone[ZCDMA_WAYS];
+	struct zcdma_slave slaves[ZCDMA_WAYS];
 	struct zcdma_stream *streams[ZCDMA_WAYS];
 };
 
@@ -95,6 +174,8 @@ int zcdma_port_attach(struct zcdma_session *session, struct zcdma_attach_port *h
 int zcdma_port_query(struct zcdma_query_port *query);
 void zcdma_port_lost(struct zcdma_session *session, struct zcdma_chan *chan);
 void zcdma_port_detach(struct zcdma_session *session);
+void zcdma_port_free(struct zcdma_session *session);
+bool zcdma_port_is_split(struct zcdma_session *session);
 struct zcdma_port_use *zcdma_port_use(struct zcdma_session *session);
 
 /* ---- port_of.c: those of the device tree ---- */
@@ -117,6 +198,18 @@ static inline void zcdma_port_of_engine(struct zcdma_port *port, struct zcdma_qu
 {
 }
 #endif
+
+/* ---- slave.c: ops at a port ---- */
+
+void zcdma_slave_init(struct zcdma_slave *s, struct zcdma_session *session, enum zcdma_way way);
+int zcdma_slave_open(struct zcdma_slave *s, struct zcdma_chan *chan, u32 width);
+void zcdma_slave_shut(struct zcdma_slave *s);
+int zcdma_slave_get(struct zcdma_request *req);
+int zcdma_slave_fits(const struct zcdma_request *req, u64 addr);
+int zcdma_slave_claim(struct zcdma_slave *s);
+void zcdma_slave_unclaim(struct zcdma_slave *s);
+void zcdma_slave_kick(struct zcdma_session *session);
+void zcdma_slave_look(struct zcdma_session *session);
 
 /* ---- stream.c, ring.c ---- */
 

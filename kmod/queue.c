@@ -138,6 +138,8 @@ void zcdma_request_fail(struct zcdma_request *req, int err)
 	if (!req->res) {
 		req->res = err;
 		list_move_tail(&req->node, &req->session->active);
+		if (req->slave)
+			list_del_init(&req->fifo);
 	}
 	settle(req);
 }
@@ -166,6 +168,8 @@ int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch)
 			nr++;
 			if (!session->watching || req->deadline < session->watch_at)
 				zcdma_queue_watch_from(session, req->deadline);
+			if (req->slave)
+				list_add_tail(&req->fifo, &req->slave->waiting);
 		}
 		if (taker)
 			taker->left += nr;
@@ -469,6 +473,21 @@ static bool any_meant(struct list_head *list, const struct zcdma_cancel *what)
 	return false;
 }
 
+/* Those at a port's engine are stopped by zcdma_slave_look(). Under session->lock. */
+static u32 cancel_slaves(struct zcdma_session *session, const struct zcdma_cancel *what)
+{
+	struct zcdma_request *req, *tmp;
+	u32 nr = 0;
+
+	list_for_each_entry_safe(req, tmp, &session->active, node) {
+		if (!req->slave || req->res || !meant(req, what))
+			continue;
+		zcdma_request_fail(req, -ECANCELED);
+		nr++;
+	}
+	return nr;
+}
+
 /* %ZCDMA_IOC_CANCEL, once nothing of the session is parked at its channel. */
 int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
 {
@@ -483,6 +502,7 @@ int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
 		zcdma_request_fail(req, -ECANCELED);
 		what->out_cancelled++;
 	}
+	what->out_cancelled += cancel_slaves(session, what);
 	if (!what->out_cancelled)
 		err = any_meant(&session->queue, what) || any_meant(&session->active, what) ||
 		      any_meant(&session->done, what) ? -EALREADY : -ENOENT;

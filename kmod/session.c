@@ -16,6 +16,7 @@
 #define FEATURES								\
 	(ZCDMA_FEATURE_COPY_FILL | ZCDMA_FEATURE_BUFFERS | ZCDMA_FEATURE_CHANNELS |	\
 	 ZCDMA_FEATURE_BARRIER | ZCDMA_FEATURE_PORTS | ZCDMA_FEATURE_STREAMS |		\
+	 ZCDMA_FEATURE_SEND_RECV |							\
 	 (IS_ENABLED(CONFIG_IO_URING) ? ZCDMA_FEATURE_URING : 0))
 
 static atomic_t sessions_alive = ATOMIC_INIT(0);
@@ -64,6 +65,7 @@ static void session_destroy(struct kref *ref)
 
 	for (i = 0; i < session->nr_lanes; i++)
 		zcdma_chan_put(session->lanes[i].chan);
+	zcdma_port_free(session);
 	free_spares(session);
 	kfree(session->lanes);
 	kfree(session);
@@ -87,7 +89,7 @@ void zcdma_session_wait_gone(void)
 	wait_event(sessions_gone, !atomic_read(&sessions_alive));
 }
 
-/* The session's channel, or NULL before ATTACH. */
+/* The session's channel, or one of its port's; NULL before ATTACH or ATTACH_PORT. */
 struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session)
 {
 	/* Pairs with attach_locked(). */
@@ -99,7 +101,8 @@ void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *in
 {
 	info->out_channels = zcdma_session_chan(session) ? session->nr_lanes : 0;
 	info->out_features = FEATURES;
-	info->out_opcodes = BIT_ULL(ZCDMA_OP_COPY) | BIT_ULL(ZCDMA_OP_FILL);
+	info->out_opcodes = BIT_ULL(ZCDMA_OP_COPY) | BIT_ULL(ZCDMA_OP_FILL) |
+			    BIT_ULL(ZCDMA_OP_SEND) | BIT_ULL(ZCDMA_OP_RECV);
 	info->out_max_len = ZCDMA_MAX_LEN;
 	info->out_max_deadline_ms = ZCDMA_MAX_DEADLINE_MS;
 	info->out_default_deadline_ms = ZCDMA_DEFAULT_DEADLINE_MS;
@@ -179,6 +182,8 @@ void zcdma_session_kick(struct zcdma_session *session)
 		zcdma_chan_kick(session->lanes, UINT_MAX);
 		return;
 	}
+	if (!session->nr_lanes)
+		zcdma_slave_kick(session);
 	while (more) {
 		more = false;
 		for (i = 0; i < session->nr_lanes; i++)
@@ -203,6 +208,7 @@ int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *wha
 	for (i = 0; attached && i < session->nr_lanes; i++)
 		zcdma_chan_unpark(session->lanes[i].chan);
 	err = zcdma_queue_cancel(session, what);
+	zcdma_slave_look(session);
 	if (attached)
 		zcdma_session_kick(session);
 	return err;

@@ -551,11 +551,14 @@ static int setup_locked(struct zcdma_session *session, struct zcdma_port_use *us
 	err = check_setup(use, way, how, &periods);
 	if (!err)
 		err = dma_get_slave_caps(use->chans[way]->dma, &caps);
+	err = err ?: zcdma_slave_claim(&use->slaves[way]);
 	if (err)
 		return err;
 	st = zcdma_ring_create(use, way, how, periods);
-	if (IS_ERR(st))
+	if (IS_ERR(st)) {
+		zcdma_slave_unclaim(&use->slaves[way]);
 		return PTR_ERR(st);
+	}
 	st->wq = &session->wq;
 	st->fine = caps.residue_granularity != DMA_RESIDUE_GRANULARITY_DESCRIPTOR;
 	st->timeout = msecs_to_jiffies(session->deadline_ms);

@@ -54,7 +54,9 @@ static int read_op(struct zcdma_op *op, struct io_uring_cmd *cmd)
 
 static bool registered(const struct zcdma_op *op)
 {
-	return op->dst_buffer && (op->src_buffer || op->opcode == ZCDMA_OP_FILL);
+	if (op->opcode == ZCDMA_OP_SEND)
+		return op->src_buffer;
+	return op->dst_buffer && (op->src_buffer || op->opcode != ZCDMA_OP_COPY);
 }
 
 static int submit(struct zcdma_session *session, struct io_uring_cmd *cmd,

@@ -82,6 +82,7 @@ struct io_uring_cmd;
 struct zcdma_session;
 struct zcdma_request;
 struct zcdma_chan;
+struct zcdma_slave;
 struct zcdma_port_use;
 
 /* ---- mem.c: memory that an engine may reach ---- */
@@ -277,9 +278,11 @@ struct zcdma_taker {
  * @session: lives as long as the request does.
  * @taker: the SUBMIT that waits for it, or NULL.
  * @uring: the io_uring command that gets the completion, or NULL.
+ * @slave: the direction of a port that it is for, or NULL. See slave.c.
+ * @fifo: in slave->waiting.
  * @op: what the user wrote.
  * @index: the op's place in its SUBMIT.
- * @pending: pieces handed out and not yet given back.
+ * @pending: pieces handed out and not yet given back; at a port, 1 while it has its turn.
  * @deadline: on the monotonic clock, in ns. Not in jiffies: a tick may come late.
  * @own: @src, @dst, @cred and @charged hold something: not all of the memory is registered.
  * @mapped: @src and @dst are mapped for DMA; counted in device->mapped.
@@ -294,7 +297,8 @@ struct zcdma_taker {
  * @epoch: the session's, before memory was made ready for the engine.
  * @head: bytes before the part that the engine moves; the CPU moves them.
  * @body: bytes that the engine moves; the CPU moves the rest. See copy.c.
- * @next: first byte of the body that was not handed out yet, counted from @head.
+ * @next: first byte of the body that was not handed out yet, counted from @head; at a
+ *	port, of the op, as the next.
  * @failed_at: first byte of the body that is not certainly there.
  * @src_at: where the next piece begins in the source.
  * @dst_at: the same in the target.
@@ -309,6 +313,8 @@ struct zcdma_request {
 	struct zcdma_session *session;
 	struct zcdma_taker *taker;
 	struct io_uring_cmd *uring;
+	struct zcdma_slave *slave;
+	struct list_head fifo;
 	struct zcdma_op op;
 	unsigned int index;
 	unsigned int pending;
@@ -379,6 +385,7 @@ static inline void zcdma_request_reset(struct zcdma_request *req,
 	req->session = session;
 	req->taker = NULL;
 	req->uring = NULL;
+	req->slave = NULL;
 	req->pending = 0;
 	req->mapped = false;
 	req->own = false;
@@ -402,6 +409,8 @@ static inline u64 zcdma_request_done(const struct zcdma_request *req)
 {
 	if (!req->res)
 		return req->op.len;
+	if (req->slave)
+		return req->failed_at;
 	return req->head ? 0 : min(req->failed_at, req->next);
 }
 
@@ -425,7 +434,7 @@ struct zcdma_device {
 
 struct zcdma_device *zcdma_device_get(struct device *provider);
 void zcdma_device_put(struct zcdma_device *device);
-int zcdma_device_mapping(struct zcdma_session *session);
+int zcdma_device_mapping(struct zcdma_session *session, struct zcdma_chan *chan);
 void zcdma_device_unmapped(struct zcdma_device *device);
 void zcdma_device_drain(struct device *provider);
 
@@ -597,10 +606,10 @@ void zcdma_chan_settle(struct zcdma_chan *chan);
  * @ref: the file, until nothing of it is left at the engine; each work that is pending.
  * @attaching: one ATTACH at a time.
  * @chan: set once by ATTACH, with release semantics. Of several, the first: all
- *	are of one device, so memory mapped for one is mapped for each.
+ *	are of one device, so memory mapped for one is mapped for each. Of a port, one.
  * @lanes: its places, one at each of its channels.
  * @nr_lanes: how many.
- * @port: in place of @chan, set by ATTACH_PORT; see zcdma_port_use().
+ * @port: in place of @lanes, set by ATTACH_PORT; see zcdma_port_use().
  * @deadline_ms: of ops that name none.
  * @reaping: one at a time takes completions and cleans up.
  * @buffers: registered memory, by id - 1, with holes. Changed under @reaping.
@@ -710,18 +719,22 @@ static inline bool zcdma_op_is_simple(const struct zcdma_op *op)
 /* Check the op, and pin what is to be pinned. See zcdma_request_pin(). */
 static inline int zcdma_request_begin(struct zcdma_request *req, u64 now)
 {
-	if (!zcdma_op_is_simple(&req->op))
+	if (!zcdma_op_is_simple(&req->op) || !req->session->nr_lanes)
 		return zcdma_request_pin(req, now);
 	req->deadline = now + req->session->deadline_ms * (u64)NSEC_PER_MSEC;
 	return 0;
 }
 
-/* Ops need them no more. Under session->lock. */
+void zcdma_slave_put(struct zcdma_request *req);
+
+/* Ops need them no more, nor the port. Under session->lock. */
 static inline void zcdma_buffers_put(struct zcdma_request *req)
 {
 	struct zcdma_buffer *dst = req->dst_buffer, *src = req->src_buffer;
 	struct zcdma_session *session = req->session;
 
+	if (req->slave)
+		zcdma_slave_put(req);
 	if (((dst && !--dst->users) | (src && !--src->users)) && session->err)
 		wake_up(&session->wq);
 }

@@ -178,6 +178,8 @@ info_tells_limits()
 	says "$json" '^default_deadline_ms=[1-9]' &&
 	says "$json" '^opcodes\.[0-9]=copy$' &&
 	says "$json" '^opcodes\.[0-9]=fill$' &&
+	says "$json" '^opcodes\.[0-9]=send$' &&
+	says "$json" '^features\.[0-9]=send-recv$' &&
 	says "$json" "^channels=$(zcdma list | tail -n +2 | wc -l)\$"
 }
 

@@ -7,6 +7,7 @@
 
 #include "kselftest_harness.h"
 #include "pattern.h"
+#include "port_util.h"
 #include "softdma.h"
 #include "zcdma_util.h"
 
@@ -113,6 +114,48 @@ static bool moved(const char *dst, size_t to, size_t from, size_t len)
 {
 	return pattern_holds(target, dst, 0, to) && pattern_holds(source, dst + to, from, len) &&
 	       pattern_holds(target, dst + to + len, to + len, SIZE - to - len);
+}
+
+/* To a port and back, each registered and not; one that nothing comes for times out. */
+TEST_F(uring, moves_to_a_port_and_back)
+{
+	struct zcdma_op send = { .opcode = ZCDMA_OP_SEND, .len = 9 * PAGE, .user_data = 1 };
+	struct zcdma_op recv = { .opcode = ZCDMA_OP_RECV, .len = 9 * PAGE, .user_data = 2 };
+	struct zcdma_op late = { .opcode = ZCDMA_OP_RECV, .len = PAGE, .deadline_ms = 200 };
+	__u64 extra = 0;
+	int fd, id;
+
+	ASSERT_EQ(0, softdma_rebuild(""));
+	ASSERT_EQ(0, port_make("t-loop", 0, 1, "width=4"));
+	fd = port_open("t-loop", 0, 0);
+	ASSERT_LE(0, fd);
+	for (int round = 0; round < 2; round++) {
+		pattern_write(target, self->dst, 0, SIZE);
+		id = round ? zc_register(fd, self->src, SIZE, 0) : 0;
+		send.src_buffer = id;
+		send.src = id ? PAGE + 4 : zc_ptr(self->src + PAGE + 4);
+		id = round ? zc_register(fd, self->dst, SIZE, 0) : 0;
+		recv.dst_buffer = id;
+		recv.dst = id ? 8 : zc_ptr(self->dst + 8);
+		prep(&self->ring, fd, &send);
+		prep(&self->ring, fd, &recv);
+		EXPECT_EQ(2, io_uring_submit(&self->ring));
+		EXPECT_EQ(9 * PAGE, reap(&self->ring, NULL, NULL));
+		EXPECT_EQ(9 * PAGE, reap(&self->ring, NULL, NULL));
+		EXPECT_TRUE(moved(self->dst, 8, PAGE + 4, 9 * PAGE));
+	}
+	send.len = 100;
+	EXPECT_EQ(100, do_op(&self->ring, fd, send));
+	late.dst = zc_ptr(self->dst);
+	prep(&self->ring, fd, &late);
+	EXPECT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(-ETIMEDOUT, reap(&self->ring, NULL, &extra));
+	EXPECT_EQ(100, (__u32)extra);
+	EXPECT_TRUE(extra >> 32 & ZCDMA_DONE_RESIDUE);
+	EXPECT_EQ(-EOPNOTSUPP, do_op(&self->ring, fd, registered(recv.dst_buffer, 0,
+								 send.src_buffer, 0, 64)));
+	close(fd);
+	EXPECT_EQ(0, port_drop("t-loop"));
 }
 
 TEST_F(uring, moves_registered_memory)

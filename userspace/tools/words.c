@@ -12,8 +12,15 @@ static const char *const capability_names[] = {
 	[12] = "coherent",
 };
 
-static const char *const feature_names[] = { [0] = "copy-fill", [8] = "ports", [9] = "streams" };
-static const char *const opcode_names[] = { [1] = "copy", [2] = "fill" };
+static const char *const feature_names[] = {
+	[0] = "copy-fill", [1] = "buffers", [2] = "channels", [3] = "barrier", [4] = "uring",
+	[8] = "ports", [9] = "streams", [10] = "send-recv",
+};
+
+static const char *const opcode_names[] = {
+	[1] = "copy", [2] = "fill", [3] = "send", [4] = "recv",
+};
+
 static const char *const mover_names[] = { [0] = "hardware", [1] = "CPU" };
 
 const struct words capability_words = { ARRAY_SIZE(capability_names), capability_names };

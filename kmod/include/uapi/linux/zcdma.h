@@ -50,6 +50,7 @@
  * @ZCDMA_FEATURE_URING: ops by io_uring, %ZCDMA_URING_OP.
  * @ZCDMA_FEATURE_PORTS: %ZCDMA_IOC_QUERY_PORT, %ZCDMA_IOC_ATTACH_PORT.
  * @ZCDMA_FEATURE_STREAMS: sessions of a port run streams.
+ * @ZCDMA_FEATURE_SEND_RECV: sessions of a port take %ZCDMA_OP_SEND and %ZCDMA_OP_RECV.
  *
  * Later additions to this ABI each get a bit. There is no version number.
  */
@@ -61,6 +62,7 @@ enum zcdma_feature {
 	ZCDMA_FEATURE_URING	= 1 << 4,
 	ZCDMA_FEATURE_PORTS	= 1 << 8,
 	ZCDMA_FEATURE_STREAMS	= 1 << 9,
+	ZCDMA_FEATURE_SEND_RECV	= 1 << 10,
 };
 
 /**
@@ -269,9 +271,10 @@ enum zcdma_buffer_flags {
  * and its ops on the buffer move the parent's pages. After exec(), or the end of
  * the process, they live as long as the session does.
  *
- * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH; EINVAL for a length of 0, a range that
- * wraps around; EMSGSIZE for a @len above the longest; EFAULT for memory that cannot
- * be read (or written, without %ZCDMA_BUFFER_READ_ONLY), for memory of a device, or
+ * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH or %ZCDMA_IOC_ATTACH_PORT; EOPNOTSUPP at a
+ * port whose two directions have engines of different devices; EINVAL for a length of
+ * 0, a range that wraps around; EMSGSIZE for a @len above the longest; EFAULT for memory
+ * that cannot be read (or written, without %ZCDMA_BUFFER_READ_ONLY), for memory of a device, or
  * of a file that may not be pinned for long; ENOMEM over RLIMIT_MEMLOCK, or where the
  * engine reaches memory through bounce buffers or an IOMMU that have no more room;
  * ENOSPC for more than 1,024 buffers of a session. Nothing stays charged.
@@ -301,17 +304,27 @@ struct zcdma_unregister_buffer {
  * @ZCDMA_OP_COPY: copy &zcdma_op.len bytes from &zcdma_op.src to &zcdma_op.dst.
  * @ZCDMA_OP_FILL: fill &zcdma_op.len bytes at &zcdma_op.dst with the byte whose
  *	value (0 to 255) is &zcdma_op.src.
+ * @ZCDMA_OP_SEND: move &zcdma_op.len bytes from &zcdma_op.src to the session's port;
+ *	&zcdma_op.dst and &zcdma_op.dst_buffer are 0.
+ * @ZCDMA_OP_RECV: move &zcdma_op.len bytes from the session's port to &zcdma_op.dst;
+ *	&zcdma_op.src and &zcdma_op.src_buffer are 0.
+ *
+ * The first two are for sessions with a channel, the others for those with a port; see
+ * "Ops at a port".
  */
 enum zcdma_opcode {
 	ZCDMA_OP_COPY	= 1,
 	ZCDMA_OP_FILL	= 2,
+	ZCDMA_OP_SEND	= 3,
+	ZCDMA_OP_RECV	= 4,
 };
 
 /**
  * enum zcdma_op_flags - bits of &zcdma_op.flags
  * @ZCDMA_OP_FLAG_BARRIER: begin only when all ops submitted to this session before
  *	have finished, well or not. What was submitted after it does not begin before
- *	it does either, but may then run beside it. It costs a pause of the engine.
+ *	it does either, but may then run beside it. It costs a pause of the engine. Not
+ *	at a port.
  */
 enum zcdma_op_flags {
 	ZCDMA_OP_FLAG_BARRIER	= 1 << 0,
@@ -340,7 +353,7 @@ enum zcdma_op_flags {
  * registered, it stays pinned and is charged to the submitter's RLIMIT_MEMLOCK
  * for that time, whole pages, source and target both.
  *
- * Ops may run and complete in any order, but for %ZCDMA_OP_FLAG_BARRIER.
+ * Ops may run and complete in any order, but for %ZCDMA_OP_FLAG_BARRIER and at a port.
  */
 struct zcdma_op {
 	__u8  opcode;
@@ -365,21 +378,27 @@ struct zcdma_op {
  * @ZCDMA_DONE_REPORTED: the engine itself reported how it went. Without this
  *	flag a @res of 0 means that it finished, and that it is not known to
  *	report errors.
+ * @ZCDMA_DONE_RESIDUE: of an op at a port: if it has failed, &zcdma_completion.done
+ *	counts what was moved until then, as finely as %ZCDMA_IOC_QUERY_CHANNEL says.
+ *	Without this flag the engine only tells when it has done all of a piece, and done
+ *	counts those; some bytes more may have been moved.
  */
 enum zcdma_done_flags {
 	ZCDMA_DONE_HARDWARE	= 1 << 0,
 	ZCDMA_DONE_CPU		= 1 << 1,
 	ZCDMA_DONE_REPORTED	= 1 << 2,
+	ZCDMA_DONE_RESIDUE	= 1 << 3,
 };
 
 /**
  * struct zcdma_completion - what became of one op
  * @user_data: the op's.
- * @done: bytes at the start of the target that are certainly there. The op's
- *	length when @res is 0.
+ * @done: bytes at the start of the target that are certainly there, or that a port's
+ *	device has certainly taken. The op's length when @res is 0.
  * @res: 0 or a negative errno:
  *	-ETIMEDOUT the deadline passed; -ECANCELED cancelled; -ENODEV the engine
- *	went away; -EIO the engine reported an error or refused the transfer.
+ *	went away; -EIO the engine reported an error or refused the transfer, or a
+ *	port's device has ended it early.
  * @flags: bits of &enum zcdma_done_flags.
  * @__reserved: 0.
  *
@@ -421,9 +440,11 @@ enum zcdma_submit_flags {
  * their way: each of those will complete exactly once. An op that is refused
  * has moved nothing.
  *
- * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH; EAGAIN when the queue is full:
- * reap some completions and try again; EINVAL for a length of 0, a range that
- * wraps around, a source and target that overlap, an unknown buffer; EMSGSIZE for
+ * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH or %ZCDMA_IOC_ATTACH_PORT; EAGAIN when the
+ * queue is full: reap some completions and try again; EOPNOTSUPP for an opcode that is
+ * not for this session: see "Ops at a port", as for EBUSY; EINVAL for a length of 0, a
+ * range that wraps around, a source and target that overlap, an unknown buffer, at a
+ * port for an address or a length that is no multiple of its width; EMSGSIZE for
  * a @len above the longest; EFAULT for memory that is not mapped, not readable,
  * for a target that is not writable, for memory of a device, for what is past the
  * end of a buffer; EINTR when a signal ended the
@@ -453,7 +474,8 @@ enum zcdma_cancel_flags {
  * @user_data: of the ops meant.
  *
  * A cancelled op completes with -ECANCELED. One of which the engine already
- * has a part is left alone and completes as if nothing had been said.
+ * has a part is left alone and completes as if nothing had been said. At a port it is
+ * stopped instead, and its completion tells how far it came; that may be the end.
  *
  * Errors: ENOENT when no such op is outstanding; EALREADY when there is, but
  * all have begun or are complete.
@@ -563,6 +585,25 @@ struct zcdma_attach_port {
 };
 
 /*
+ * Ops at a port
+ * -------------
+ * %ZCDMA_OP_SEND and %ZCDMA_OP_RECV move between memory of the program's own, registered
+ * or not, and the port's device, by SUBMIT or io_uring as any op. The address of the memory
+ * (of registered memory too: that of the registration, plus the offset) and the length
+ * are multiples of &zcdma_query_port.out_width.
+ *
+ * Those of one direction run one after the other, as they were submitted; the two
+ * directions do not wait for each other. The device says when it has something or takes
+ * something, and until then the op waits, at most until its deadline. One that fails has
+ * moved &zcdma_completion.done bytes, see %ZCDMA_DONE_RESIDUE, and the next op goes on
+ * from there. One that was to be stopped and had moved all by then has not failed.
+ *
+ * Errors of SUBMIT: EOPNOTSUPP for other opcodes, when the port does not go that way, or
+ * when its engine cannot be stopped; EBUSY when there is a stream that way. While ops of
+ * a direction are outstanding, %ZCDMA_IOC_STREAM_SETUP of that one fails with EBUSY.
+ */
+
+/*
  * Streams
  * -------
  * A *stream* moves without end between a port and a ring of *periods*. Each
@@ -619,8 +660,9 @@ enum zcdma_stream_flags {
  *
  * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH_PORT; EOPNOTSUPP when the port does not
  * go that way, or the engine has no cyclic transfers (use %ZCDMA_STREAM_QUEUED) or
- * cannot be stopped; EEXIST when there is one already; EINVAL for sizes out of range
- * and a period that is no multiple of the width.
+ * cannot be stopped; EEXIST when there is one already; EBUSY while ops that way are
+ * outstanding, or not reaped; EINVAL for sizes out of range and a period that is no
+ * multiple of the width.
  */
 struct zcdma_stream_setup {
 	__u32 flags;
@@ -816,7 +858,8 @@ struct zcdma_ring {
  * read; EIO, ENODEV when it failed. splice() moves them to a pipe without a copy if
  * the ring is queued. write() to one that sends blocks while the ring is full; its
  * errors are the same. poll() says POLLIN and POLLOUT for them, POLLPRI for a
- * loss that was not reported yet.
+ * loss that was not reported yet. On such sessions the completions of ops are to be had
+ * with %ZCDMA_SUBMIT_WAIT and by io_uring.
  *
  * close() of the last descriptor cancels what has not begun. What the engine
  * already has is stopped or awaited in the kernel; no memory is released
