@@ -9,6 +9,7 @@
 
 #include "kselftest_harness.h"
 #include "pattern.h"
+#include "port_util.h"
 #include "softdma.h"
 #include "zcdma.h"
 #include "zcdma_util.h"
@@ -430,6 +431,39 @@ TEST_F(library, copy_reports_an_engine_that_leaves)
 
 static void ignore_signal(int sig)
 {
+}
+
+/* There and back through the FIFO of the software engine, 16 KiB. */
+TEST_F(library, sends_and_receives)
+{
+	struct zcdma_attach_port how = { .name = "t-loop", .deadline_ms = 300 };
+	struct itimerval soon = { .it_value.tv_usec = 100000 };
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct zcdma_session *s = self->session;
+	struct zcdma_completion r;
+
+	ASSERT_EQ(0, softdma_rebuild(""));
+	ASSERT_EQ(0, port_make("t-loop", 0, 1, "width=4"));
+	EXPECT_EQ(-ENOTCONN, result(zcdma_send(s, self->src, 64, NULL)));
+	ASSERT_EQ(0, zcdma_attach_port(s, &how));
+	EXPECT_EQ(0, zcdma_send(s, self->src, 1000, &r));
+	EXPECT_EQ(1000, r.done);
+	EXPECT_EQ(0, zcdma_recv(s, self->dst, 0, &r));
+	EXPECT_EQ(-EINVAL, result(zcdma_recv(s, self->dst, 3, NULL)));
+	EXPECT_EQ(-ETIMEDOUT, result(zcdma_recv(s, self->dst, 4000, &r)));
+	EXPECT_EQ(1000, r.done);
+	EXPECT_TRUE(r.flags & ZCDMA_DONE_RESIDUE);
+	EXPECT_EQ(0, zcdma_send(s, self->src + r.done, 3000, NULL));
+	/* The signal comes when some of it has. */
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	EXPECT_EQ(-EINTR, result(zcdma_recv(s, self->dst + r.done, 8000, &r)));
+	EXPECT_EQ(3000, r.done);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, 4000));
+	EXPECT_EQ(0, zc_outstanding(zcdma_fd(s)));
+	zcdma_close(s);
+	self->session = NULL;
+	EXPECT_EQ(0, port_drop("t-loop"));
 }
 
 /* EINTR, but only when the engine has let go of the memory. */

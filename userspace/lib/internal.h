@@ -3,6 +3,8 @@
 #ifndef ZCDMA_INTERNAL_H
 #define ZCDMA_INTERNAL_H
 
+#include <stdbool.h>
+
 #include "zcdma.h"
 
 /* All else is hidden (-fvisibility=hidden); libzcdma.map gives the version. */
@@ -15,6 +17,7 @@
  * @queue_depth: what zcdma_attach() was granted; 0 before.
  * @max_len: longest op.
  * @deadline_ms: of an op that names none.
+ * @receives: has a stream that does, whose bytes are what read() gives.
  * @window: bytes that a synchronous transfer keeps in flight, learned from how
  *	the transfers before went.
  */
@@ -24,6 +27,7 @@ struct zcdma_session {
 	__u32 queue_depth;
 	__u64 max_len;
 	__u32 deadline_ms;
+	bool receives;
 	size_t window;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Ports and their streams. */
+/* Ports: ops, and streams. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -32,10 +32,60 @@ ZCDMA_PUBLIC int zcdma_attach_port(struct zcdma_session *session,
 	return ioctl(session->fd, ZCDMA_IOC_ATTACH_PORT, options);
 }
 
+/* A signal came first: no op may go on when the call returns. */
+static void call_off(struct zcdma_session *session, struct zcdma_completion *result)
+{
+	zcdma_cancel_all(session);
+	while (zcdma_reap(session, result, 1, -1) < 0 && errno == EINTR)
+		;
+	if (result->res == -ECANCELED)
+		result->res = -EINTR;
+}
+
+static int do_op(struct zcdma_session *session, const struct zcdma_op *op,
+		 struct zcdma_completion *result)
+{
+	struct zcdma_completion ours = { 0 };
+	unsigned int accepted;
+
+	if (session->outstanding || session->receives) {
+		ours.res = -EBUSY;
+	} else if (op->len && zcdma_submit_wait(session, op, 1, &ours, &accepted)) {
+		ours.res = -errno;
+		if (accepted)
+			call_off(session, &ours);
+	}
+	if (result)
+		*result = ours;
+	if (!ours.res)
+		return 0;
+	errno = -ours.res;
+	return -1;
+}
+
+ZCDMA_PUBLIC int zcdma_send(struct zcdma_session *session, const void *src, size_t len,
+			    struct zcdma_completion *result)
+{
+	struct zcdma_op op = { .opcode = ZCDMA_OP_SEND, .src = (uintptr_t)src, .len = len };
+
+	return do_op(session, &op, result);
+}
+
+ZCDMA_PUBLIC int zcdma_recv(struct zcdma_session *session, void *dst, size_t len,
+			    struct zcdma_completion *result)
+{
+	struct zcdma_op op = { .opcode = ZCDMA_OP_RECV, .dst = (uintptr_t)dst, .len = len };
+
+	return do_op(session, &op, result);
+}
+
 ZCDMA_PUBLIC int zcdma_stream_setup(struct zcdma_session *session,
 				    struct zcdma_stream_setup *options)
 {
-	return ioctl(session->fd, ZCDMA_IOC_STREAM_SETUP, options);
+	int ret = ioctl(session->fd, ZCDMA_IOC_STREAM_SETUP, options);
+
+	session->receives |= !ret && options->direction == ZCDMA_RX;
+	return ret;
 }
 
 ZCDMA_PUBLIC int zcdma_stream_control(struct zcdma_session *session, __u32 direction,

@@ -343,6 +343,41 @@ int zcdma_find_port(const struct zcdma_session *session, const char *name,
 int zcdma_attach_port(struct zcdma_session *session, struct zcdma_attach_port *options);
 
 /**
+ * zcdma_send() - move memory to the port's device and wait until it has it
+ * @session: the session, attached to a port, without ops of zcdma_submit() outstanding.
+ * @src: where from; a multiple of the port's width, as @len.
+ * @len: how many bytes, up to the module's longest op; 0 does nothing.
+ * @result: may be NULL. done: bytes that the device has taken; res: 0 or the negative
+ *	errno; flags: with ZCDMA_DONE_RESIDUE done is to be relied upon if not all was
+ *	moved; user_data: 0.
+ *
+ * Returns 0 when the device has all. Blocks, asleep, until it does, at most until the
+ * session's deadline. When it returns the engine no longer touches the memory, whatever
+ * the result; the next call goes on behind the first @result->done bytes.
+ *
+ * zcdma_submit() takes such ops as well, ZCDMA_OP_SEND and ZCDMA_OP_RECV.
+ *
+ * Errors: ETIMEDOUT the device did not ask for more; EINVAL no whole words; EOPNOTSUPP
+ * the port does not go that way; EBUSY a stream does, or one receives, or ops of
+ * zcdma_submit() are outstanding; EINTR a signal handler ran; ENOMEM over
+ * RLIMIT_MEMLOCK; EIO, ENODEV, EFAULT, EMSGSIZE, ENOTCONN.
+ */
+int zcdma_send(struct zcdma_session *session, const void *src, size_t len,
+	       struct zcdma_completion *result);
+
+/**
+ * zcdma_recv() - move what comes from the port's device to memory and wait for all of it
+ * @session: as zcdma_send().
+ * @dst: where to; a multiple of the port's width, as @len.
+ * @len: how many bytes, up to the module's longest op; 0 does nothing.
+ * @result: as zcdma_send(). done: bytes at the start of @dst that have come.
+ *
+ * In everything else as zcdma_send().
+ */
+int zcdma_recv(struct zcdma_session *session, void *dst, size_t len,
+	       struct zcdma_completion *result);
+
+/**
  * zcdma_stream_setup() - make the ring of a stream
  * @session: the session, attached to a port.
  * @options: direction, sizes, sort of ring; its outputs are filled in.
