@@ -324,6 +324,7 @@ static unsigned int hand_over_all(struct zcdma_slot **slots, unsigned int nr, in
 /* What fits into the window and the engine. Called and left with chan->lock held. */
 static unsigned int fill_window(struct zcdma_chan *chan, struct zcdma_lane *first,
 				unsigned int budget, unsigned long *irq)
+	__must_hold(&chan->lock)
 {
 	struct zcdma_slot *slots[CUT_BATCH] __uninitialized;
 	unsigned int nr, done, handed = 0;

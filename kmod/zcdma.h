@@ -732,10 +732,15 @@ static inline void zcdma_buffers_put(struct zcdma_request *req)
 {
 	struct zcdma_buffer *dst = req->dst_buffer, *src = req->src_buffer;
 	struct zcdma_session *session = req->session;
+	bool last = false;
 
 	if (req->slave)
 		zcdma_slave_put(req);
-	if (((dst && !--dst->users) | (src && !--src->users)) && session->err)
+	if (dst && !--dst->users)
+		last = true;
+	if (src && !--src->users)
+		last = true;
+	if (last && session->err)
 		wake_up(&session->wq);
 }
 
