@@ -236,13 +236,33 @@ static int deliver(struct zcdma_session *session, struct zcdma_taker *taker,
 	return err;
 }
 
+/* How long after a signal a sleep ends that task work has made deaf. */
+#define DEAF	(HZ / 50)
+
+/*
+ * What io_uring has left for a task to do on its way to user space (of a ring that it has
+ * closed, say) ends sleeps as a signal does, until it is done. It cannot be done here, and
+ * can wait as long as an op takes.
+ */
+static int sleep_on(struct completion *all)
+{
+	long left = 0;
+
+	while (!left && wait_for_completion_interruptible(all)) {
+		if (task_sigpending(current))
+			return -EINTR;
+		left = wait_for_completion_killable_timeout(all, DEAF);
+	}
+	return left < 0 ? -EINTR : 0;
+}
+
 /* "all" may complete early, when the first ops are faster than the submitting of the next. */
 static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
 		    struct zcdma_taker *taker)
 {
 	/* Pairs with come_to() in queue.c. */
 	while (smp_load_acquire(&taker->left))
-		if (wait_for_completion_interruptible(&taker->all))
+		if (sleep_on(&taker->all))
 			return -EINTR;
 	if (taker->collect)
 		return deliver(session, taker, u64_to_user_ptr(what->completions));

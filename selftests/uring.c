@@ -116,6 +116,22 @@ static bool moved(const char *dst, size_t to, size_t from, size_t len)
 	       pattern_holds(target, dst + to + len, to + len, SIZE - to - len);
 }
 
+/* What the kernel has still to do for a ring that was closed is no signal. */
+TEST_F(uring, that_was_closed_interrupts_no_wait)
+{
+	struct io_uring ring;
+
+	ASSERT_EQ(0, softdma_set("delay_us", 500));
+	for (int i = 0; i < 100; i++) {
+		struct zcdma_op op = registered(self->dst_id, 0, self->src_id, 0, PAGE);
+
+		ASSERT_EQ(0, open_ring(&ring, IORING_SETUP_SQE128));
+		ASSERT_EQ(PAGE, do_op(&ring, self->fd, op));
+		io_uring_queue_exit(&ring);
+		ASSERT_EQ(0, zc_copy(self->fd, self->dst, self->src, PAGE));
+	}
+}
+
 /* To a port and back, each registered and not; one that nothing comes for times out. */
 TEST_F(uring, moves_to_a_port_and_back)
 {
@@ -151,7 +167,9 @@ TEST_F(uring, moves_to_a_port_and_back)
 	EXPECT_EQ(1, io_uring_submit(&self->ring));
 	EXPECT_EQ(-ETIMEDOUT, reap(&self->ring, NULL, &extra));
 	EXPECT_EQ(100, (__u32)extra);
-	EXPECT_TRUE(extra >> 32 & ZCDMA_DONE_RESIDUE);
+	/* A 32-bit kernel has no room for it. */
+	if (sizeof(long) == 8)
+		EXPECT_TRUE(extra >> 32 & ZCDMA_DONE_RESIDUE);
 	EXPECT_EQ(-EOPNOTSUPP, do_op(&self->ring, fd, registered(recv.dst_buffer, 0,
 								 send.src_buffer, 0, 64)));
 	close(fd);
