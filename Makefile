@@ -19,7 +19,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generat
 depmod = $(if $(DESTDIR),,depmod $(release))
 
 .DEFAULT_GOAL := all
-.PHONY: all modules tools run check check-debug shell lint install uninstall clean help
+.PHONY: all modules tools run check check-debug bench shell lint install uninstall clean help
 
 all: modules tools	## build the modules (KDIR=kernel CROSS_COMPILE=prefix), the library and the tool
 
@@ -45,6 +45,9 @@ check:			## run the tests in virtual machines (TARGET=machine for one of them)
 
 check-debug:		## the same on a kernel that checks itself: KASAN, lockdep, ...
 	@qemu/check x86_64-debug
+
+bench:			## measure what an op costs and a session gets: table, out/bench/results.json, plots
+	@qemu/bench
 
 shell:			## an interactive virtual machine with everything loaded (TARGET=machine)
 	@qemu/run --target $(or $(TARGET),x86_64) --shell
