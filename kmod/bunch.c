@@ -171,9 +171,7 @@ static __always_inline void come_back(struct zcdma_slot *slot, enum zcdma_slot_b
 /* The callback for one descriptor of a provider that reports errors. */
 void zcdma_slot_reported(void *param, const struct dmaengine_result *result)
 {
-	bool bad = result && result->result != DMA_TRANS_NOERROR;
-
-	come_back(param, bad ? ZCDMA_SLOT_BAD : ZCDMA_SLOT_DONE);
+	come_back(param, zcdma_is_bad(result) ? ZCDMA_SLOT_BAD : ZCDMA_SLOT_DONE);
 }
 
 /* The same of one that does not. */

@@ -41,11 +41,6 @@
 /* How often to look whether the engine stands still, 0.1 ms or a bit more apart. */
 #define PAUSE_LOOKS	50
 
-static bool is_bad(const struct dmaengine_result *result)
-{
-	return result && result->result != DMA_TRANS_NOERROR;
-}
-
 static struct zcdma_cursor *cursor_of(struct zcdma_request *req)
 {
 	return req->op.opcode == ZCDMA_OP_SEND ? &req->src_at : &req->dst_at;
@@ -202,7 +197,7 @@ static void piece_ended(struct zcdma_slave *s, struct zcdma_slave_piece *piece,
 	size_t residue = result ? min_t(size_t, result->residue, piece->len) : 0;
 
 	drop(s, piece);
-	if (is_bad(result) && !residue)
+	if (zcdma_is_bad(result) && !residue)
 		residue = piece->len;
 	count(s, piece, piece->len - residue);
 	if (residue)
@@ -221,7 +216,7 @@ static void piece_reported(void *param, const struct dmaengine_result *result)
 
 	spin_lock_irqsave(&s->session->lock, irq);
 	/* Aborted by our own stop: that sees to it. */
-	if (piece->at_engine && (s->live || !is_bad(result)))
+	if (piece->at_engine && (s->live || !zcdma_is_bad(result)))
 		piece_ended(s, piece, result);
 	/* In one go: who stops the engine must see us at work until we have left. */
 	pump(s, &irq);
@@ -231,18 +226,6 @@ static void piece_reported(void *param, const struct dmaengine_result *result)
 static void piece_done(void *param)
 {
 	piece_reported(param, NULL);
-}
-
-/* See set_callback() in window.c. */
-static void set_callback(struct dma_async_tx_descriptor *desc, struct zcdma_slave_piece *piece)
-{
-	if (piece->slave->chan->done_flags & ZCDMA_DONE_REPORTED) {
-		desc->callback_result = piece_reported;
-	} else {
-		desc->callback_result = NULL;
-		desc->callback = piece_done;
-	}
-	desc->callback_param = piece;
 }
 
 /* Where the engine finds byte @offset of the op, and how many (*len) follow it there. */
@@ -340,7 +323,7 @@ static int hand_over(struct zcdma_slave *s, struct zcdma_slave_piece *piece)
 				       DMA_CTRL_ACK | DMA_PREP_INTERRUPT);
 	if (!desc)
 		return -EAGAIN;
-	set_callback(desc, piece);
+	zcdma_set_callback(s->chan, desc, piece_reported, piece_done, piece);
 	piece->cookie = dmaengine_submit(desc);
 	return dma_submit_error(piece->cookie) ? -EIO : 0;
 }

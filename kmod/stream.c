@@ -174,12 +174,7 @@ static void stream_failed(struct zcdma_stream *st)
 	zcdma_stream_publish(st);
 }
 
-static bool is_bad(const struct dmaengine_result *result)
-{
-	return result && result->result != DMA_TRANS_NOERROR;
-}
-
-static void cyclic_done(void *param, const struct dmaengine_result *result)
+static void cyclic_reported(void *param, const struct dmaengine_result *result)
 {
 	struct zcdma_stream *st = param;
 	unsigned long irq;
@@ -188,11 +183,11 @@ static void cyclic_done(void *param, const struct dmaengine_result *result)
 
 	spin_lock_irqsave(&st->lock, irq);
 	working = at_work(st);
-	if (working && is_bad(result))
+	if (working && zcdma_is_bad(result))
 		stream_failed(st);
 	before = st->way == ZCDMA_WAY_RX ? st->head : st->tail;
 	spin_unlock_irqrestore(&st->lock, irq);
-	if (!working || is_bad(result))
+	if (!working || zcdma_is_bad(result))
 		goto wake;
 
 	/* Callbacks come one at a time, and nobody else moves the engine's end. */
@@ -212,6 +207,11 @@ wake:
 	wake_up(st->wq);
 }
 
+static void cyclic_moved(void *param)
+{
+	cyclic_reported(param, NULL);
+}
+
 /* Under use->engine. */
 static int start_cyclic(struct zcdma_stream *st)
 {
@@ -222,8 +222,7 @@ static int start_cyclic(struct zcdma_stream *st)
 					 st->use->config[st->way].direction, DMA_PREP_INTERRUPT);
 	if (!desc)
 		return -EIO;
-	desc->callback_result = cyclic_done;
-	desc->callback_param = st;
+	zcdma_set_callback(st->chan, desc, cyclic_reported, cyclic_moved, st);
 	st->cookie = dmaengine_submit(desc);
 	if (dma_submit_error(st->cookie))
 		return -EIO;
@@ -233,14 +232,14 @@ static int start_cyclic(struct zcdma_stream *st)
 
 /* ---- queued ---- */
 
-static void period_done(void *param, const struct dmaengine_result *result)
+static void period_reported(void *param, const struct dmaengine_result *result)
 {
 	struct zcdma_stream *st = param;
 	unsigned long irq;
 
 	spin_lock_irqsave(&st->lock, irq);
 	if (at_work(st)) {
-		if (is_bad(result)) {
+		if (zcdma_is_bad(result)) {
 			stream_failed(st);
 		} else if (st->way == ZCDMA_WAY_RX) {
 			st->moved += st->period;
@@ -255,6 +254,11 @@ static void period_done(void *param, const struct dmaengine_result *result)
 	spin_unlock_irqrestore(&st->lock, irq);
 	zcdma_stream_pump(st);
 	wake_up(st->wq);
+}
+
+static void period_moved(void *param)
+{
+	period_reported(param, NULL);
 }
 
 /* Is there a period for the engine? May take one from the reader. Under st->lock. */
@@ -283,8 +287,7 @@ static int hand_over(struct zcdma_stream *st, struct zcdma_period *period)
 					   DMA_CTRL_ACK | DMA_PREP_INTERRUPT);
 	if (!desc)
 		return -EAGAIN;
-	desc->callback_result = period_done;
-	desc->callback_param = st;
+	zcdma_set_callback(st->chan, desc, period_reported, period_moved, st);
 	return dma_submit_error(dmaengine_submit(desc)) ? -EIO : 0;
 }
 

@@ -217,23 +217,6 @@ static void slot_failed(struct zcdma_slot *slot, u32 flags)
 }
 
 /*
- * Some providers use a descriptor again, for whoever comes next, and do not clear
- * "callback_result" (pl330, whose channels share them): a client that sets just
- * "callback" then has ours called with its parameter. So only those get it who
- * have something to say.
- */
-static void set_callback(struct dma_async_tx_descriptor *desc, struct zcdma_slot *slot)
-{
-	if (slot->chan->done_flags & ZCDMA_DONE_REPORTED) {
-		desc->callback_result = zcdma_slot_reported;
-	} else {
-		desc->callback_result = NULL;
-		desc->callback = zcdma_slot_done;
-	}
-	desc->callback_param = slot;
-}
-
-/*
  * Ask the provider for a descriptor: NULL when it has none, or wants no piece as long as
  * this. May sleep if its prep does.
  */
@@ -256,7 +239,7 @@ static int hand_over(struct zcdma_slot *slot)
 	if (!desc)
 		return -EAGAIN;
 	/* From here to the submit a provider may hold a lock: nothing that sleeps. */
-	set_callback(desc, slot);
+	zcdma_set_callback(slot->chan, desc, zcdma_slot_reported, zcdma_slot_done, slot);
 	return dma_submit_error(dmaengine_submit(desc)) ? -EIO : 0;
 }
 

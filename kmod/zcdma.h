@@ -590,6 +590,33 @@ static inline bool zcdma_chan_has_more(const struct zcdma_chan *chan)
 	return !list_empty(&chan->parked) || !list_empty(&chan->ready);
 }
 
+/* ---- callbacks, of copies, ops at a port and streams ---- */
+
+/*
+ * Some providers use a descriptor again, for whoever comes next, and do not clear
+ * "callback_result" (pl330, whose channels share them): a client that sets just
+ * "callback" then has ours called with its parameter. So only those get it who
+ * have something to say.
+ */
+static inline void zcdma_set_callback(const struct zcdma_chan *chan,
+				      struct dma_async_tx_descriptor *desc,
+				      dma_async_tx_callback_result reported,
+				      dma_async_tx_callback done, void *param)
+{
+	if (chan->done_flags & ZCDMA_DONE_REPORTED) {
+		desc->callback_result = reported;
+	} else {
+		desc->callback_result = NULL;
+		desc->callback = done;
+	}
+	desc->callback_param = param;
+}
+
+static inline bool zcdma_is_bad(const struct dmaengine_result *result)
+{
+	return result && result->result != DMA_TRANS_NOERROR;
+}
+
 /* ---- bunch.c: what comes back from the engine ---- */
 
 void zcdma_bunches_make(struct zcdma_slot **slots, unsigned int nr);

@@ -53,6 +53,18 @@ taken_channel_is_busy()
 	says "$err" '[Bb]usy'
 }
 
+# Providers whose channels share descriptors do not clear our callbacks in them.
+dmatest_copies_after_a_device_was_sent_to()
+{
+	ports=$(zcdma port list | awk '$4 ~ /tx/ { print $1 }')
+	[ "$ports" ] || lacks ports || complain 'no port that sends' || return
+	[ "$ports" ] || { skip ports 'its engine serves no device here' && return; }
+	for port in $ports; do
+		seq 1 200 | zcdma write -q "$port" - || return
+	done
+	judge 0 10
+}
+
 # While dmatest has a channel it is not zcdma's, and zcdma says so.
 channel_of_another_user_is_busy()
 {
@@ -73,6 +85,7 @@ channels_are_as_they_were_afterwards()
 tests='
 	dmatest_copies_on_all_channels_at_once
 	dmatest_fills_on_all_channels_at_once
+	dmatest_copies_after_a_device_was_sent_to
 	channel_of_another_user_is_busy
 	channels_are_as_they_were_afterwards
 '
