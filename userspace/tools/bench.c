@@ -74,6 +74,12 @@ char *bench_allocate(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+void bench_free(char *memory, size_t size)
+{
+	if (memory)
+		munmap(memory, size);
+}
+
 /* Bytes that differ from their neighbours, from page to page too. */
 void bench_fill(char *buffer, size_t size)
 {

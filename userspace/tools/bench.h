@@ -69,8 +69,9 @@ bool bench_enough(const struct bench *bench, unsigned int rounds, double started
 /* Sorts @values. */
 double bench_median(double *values, unsigned int count);
 
-/* Memory to copy, or NULL; freed by munmap(). And something to copy. */
+/* Memory to copy, or NULL, which can be freed as well. And something to copy. */
 char *bench_allocate(size_t size);
+void bench_free(char *memory, size_t size);
 void bench_fill(char *buffer, size_t size);
 
 #endif /* ZCDMA_BENCH_H */

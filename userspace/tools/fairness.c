@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "bench.h"
@@ -301,8 +300,7 @@ static void close_lights(struct fairness *all)
 
 	for (i = 0; i < LIGHTS; i++) {
 		zcdma_close(all->light[i].session);
-		if (all->light[i].memory)
-			munmap(all->light[i].memory, 2 * LIGHT_SIZE);
+		bench_free(all->light[i].memory, 2 * LIGHT_SIZE);
 		free(all->light[i].latency);
 	}
 }
@@ -390,7 +388,6 @@ int bench_fairness(struct bench *bench)
 		complain("%s", strerror(ENOMEM));
 	}
 	free(all);
-	if (memory)
-		munmap(memory, 2 * HEAVY_SIZE);
+	bench_free(memory, 2 * HEAVY_SIZE);
 	return ret;
 }

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -180,8 +179,7 @@ static int measure_queue(const struct engine *engine, struct footprint *cost)
 	}
 	zcdma_close(session);
 	free(ops);
-	if (memory)
-		munmap(memory, 2 * LARGE_SIZE);
+	bench_free(memory, 2 * LARGE_SIZE);
 	return ret;
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "bench.h"
@@ -203,10 +202,8 @@ static int overlap_size(const struct bench *bench, size_t size)
 		complain("%zu bytes twice: %s", size, strerror(ENOMEM));
 	}
 	free(overlap);
-	if (source)
-		munmap(source, size);
-	if (target)
-		munmap(target, size);
+	bench_free(source, size);
+	bench_free(target, size);
 	return ret;
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "bench.h"
 #include "common.h"
@@ -116,10 +115,8 @@ static int measure_size(struct bench *bench, size_t size, struct path_result *re
 	} else {
 		complain("%zu bytes twice: %s", window, strerror(ENOMEM));
 	}
-	if (bed.source)
-		munmap(bed.source, window);
-	if (bed.target)
-		munmap(bed.target, window);
+	bench_free(bed.source, window);
+	bench_free(bed.target, window);
 	return ret;
 }
 

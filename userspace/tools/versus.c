@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "bench.h"
@@ -122,12 +121,9 @@ static int bench_size(struct bench *bench, size_t size, bool first)
 		complain("%zu bytes three times: %s", size, strerror(ENOMEM));
 	}
 	free(result);
-	if (buffers.source)
-		munmap(buffers.source, size);
-	if (buffers.by_engine)
-		munmap(buffers.by_engine, size);
-	if (buffers.by_memcpy)
-		munmap(buffers.by_memcpy, size);
+	bench_free(buffers.source, size);
+	bench_free(buffers.by_engine, size);
+	bench_free(buffers.by_memcpy, size);
 	return ret;
 }
 
