@@ -3,10 +3,25 @@
 #
 # Plots of the sweeps, for ../bench.
 
-# Our own first, as in the table.
+# Our own first, as in the table; last, what is not in each plot, so that the others look
+# the same in all.
 plot_order='registered_batch32_ioctl registered_batch32_uring registered_single
-	unregistered_batch32 unregistered_single dmatest memcpy process_vm_writev pipe
-	copy_file_range'
+	unregistered_batch32 unregistered_single memcpy process_vm_writev pipe
+	copy_file_range dmatest'
+ours=5
+
+# For each of them: gnuplot's own come around again after eight.
+colours='#9400d3 #009e73 #0072b2 #d55e00 #e69f00 #000000 #7f7f7f #cc79a7 #56b4e9 #8c564b'
+
+linetypes()
+{
+	local colour number=0
+	for colour in $colours; do
+		(( ++number ))
+		echo "set linetype $number linecolor rgb '$colour' pointtype $number" \
+			"dashtype $(( number > ours ? 2 : 1 ))"
+	done
+}
 
 # blocks FILE COLUMN: for gnuplot, a block for each way: its name, then "SIZE VALUE".
 # With "rate" for COLUMN, bytes per second.
@@ -58,9 +73,11 @@ plot()
 				set logscale x 2
 				set logscale y 10
 				set format x "%.0b%B"
+				set xtics 64, 4
 				set grid
 				set key $corner noenhanced
 			END
+			linetypes
 			[[ $3 == rate ]] || marks "$2"
 			echo "plot for [i=0:$lines-1] \"$data\" index i using 1:2 with linespoints title columnheader(1)"
 		} | gnuplot || die "cannot plot $1"

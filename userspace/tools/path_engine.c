@@ -30,22 +30,34 @@ static void close_batch(struct bed *bed)
 	free(bed->path_data);
 }
 
+/* Both ids of the batch. */
+static int register_both(struct bed *bed, struct batch *batch)
+{
+	struct zcdma_session *session = bed->engine->session;
+	size_t size = bed->ops * bed->size;
+
+	batch->source = zcdma_register(session, bed->source, size, ZCDMA_BUFFER_READ_ONLY);
+	if (batch->source > 0)
+		batch->target = zcdma_register(session, bed->target, size, 0);
+	return batch->target > 0 ? 0 : -1;
+}
+
 /* The same on registered memory. */
 int path_open_registered(struct bed *bed)
 {
-	struct zcdma_session *session = bed->engine->session;
 	struct batch *batch;
 	unsigned int i;
 
 	if (open_batch(bed))
 		return -1;
 	batch = bed->path_data;
-	batch->source = zcdma_register(session, bed->source, bed->ops * bed->size,
-				       ZCDMA_BUFFER_READ_ONLY);
-	if (batch->source > 0)
-		batch->target = zcdma_register(session, bed->target, bed->ops * bed->size, 0);
-	if (batch->source <= 0 || batch->target <= 0)
+	if (register_both(bed, batch)) {
+		int err = errno;
+
+		path_close_registered(bed);
+		errno = err;
 		return -1;
+	}
 	for (i = 0; i < bed->ops; i++) {
 		batch->ops[i].src_buffer = batch->source;
 		batch->ops[i].src = i * bed->size;
