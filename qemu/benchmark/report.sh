@@ -41,7 +41,7 @@ count_rows()
 
 iommu_rows()
 {
-	echo 'The same with an IOMMU in strict mode, on edu, without waiting'
+	echo 'The same with an IOMMU in strict mode, on edu: the caller alone'
 	row x86_64_iommu.registered_single 'registered, single, waiting'
 	row x86_64_iommu.unregistered_single 'unregistered, single, waiting'
 	row x86_64_iommu.registered_vs_unregistered 'unregistered : registered, single' '>= 2'

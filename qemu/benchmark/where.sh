@@ -44,9 +44,8 @@ by_function()
 		END { show(); printf "%10.1f %8s  all\n", total / ops, "" }' | sort -rn
 }
 
-# run_counting PATH SIZE ROUNDS [PROVIDER]: $work/where has how often each instruction ran
-# in so many rounds, $work/kallsyms the kernel's symbols, $work/result what the guest
-# measured; ops is how many there were.
+# The bench of one way, with the plugin: $work/where has how often each instruction ran,
+# $work/kallsyms the kernel's symbols, $work/result what the guest measured.
 run_counting()
 {
 	local plugin=$OUT/where.so
@@ -57,26 +56,15 @@ run_counting()
 	gcc -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o "$plugin" "$TOP/qemu/where.c"
 	(cd "$work" && "$TOP/qemu/run" --count --target "$target" --get /tmp/kallsyms \
 		--qemu "-plugin $plugin,out=$work/where$(place from path_rounds)$(place to bench_median)" \
-		-- bench one "$@") >"$work/result"
-	ops=$(( $3 * ($2 <= 2097152 ? 32 : $2 <= 67108864 ? 67108864 / $2 : 1) ))
+		-- bench one "$path" "$size" "$1") >"$work/result"
 }
 
-# The same in a line per function
 where()
 {
-	local ops
-	run_counting "$path" "$size" 32
+	local rounds=32
+	run_counting $rounds
 	awk '{ printf "%s, ops of %d bytes: %s instructions each by the clock of the guest\n", $1, $2, $3 }
 		' "$work/result"
 	echo '    INSNS    CALLS  FUNCTION'
-	by_function "$ops"
-}
-
-# All instructions of an op by way $1, of $2 bytes; $3 is the engine's driver.
-# Unlike the guest's clock this does not count what passes while the CPU waits.
-instructions()
-{
-	local ops
-	run_counting "$1" "$2" 4 "$3"
-	awk -v ops="$ops" '{ sum += $2 } END { printf "%.1f\n", sum / ops }' "$work/where"
+	by_function $(( rounds * (size <= 2097152 ? 32 : size <= 67108864 ? 67108864 / size : 1) ))
 }
