@@ -540,6 +540,7 @@ FIXTURE_VARIANT_ADD(kind, hugetlb) { .kind = REGION_HUGETLB };
 FIXTURE_VARIANT_ADD(kind, memfd) { .kind = REGION_MEMFD };
 FIXTURE_VARIANT_ADD(kind, tmpfs) { .kind = REGION_TMPFS };
 FIXTURE_VARIANT_ADD(kind, private) { .kind = REGION_PRIVATE };
+FIXTURE_VARIANT_ADD(kind, ring) { .kind = REGION_RING };
 
 #define KIND FIXTURE_VARIANT(kind)
 

@@ -2,11 +2,12 @@
 /*
  * How fast copies are, for rate.sh:
  *
- *	copy_rate CHANNEL SIZE COUNT small|huge
+ *	copy_rate CHANNEL SIZE COUNT small|huge|ring
  *
- * prints the bytes per second of LAPS * COUNT copies, between memory in small pages or
- * in huge ones. All are handed over before the first is waited for: how long a host
- * that has other things to do takes to wake us is not what is measured.
+ * prints the bytes per second of LAPS * COUNT copies, between memory in small pages or in
+ * one piece: huge pages, or rings of packet sockets. All are handed over before the first
+ * is waited for: how long a host that has other things to do takes to wake us is not what
+ * is measured.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,10 @@ static struct zcdma_op ops[COUNT_MAX];
 
 static int map(struct region *region, const char *pages, size_t size)
 {
-	return region_map(region, strcmp(pages, "huge") ? REGION_ANON : REGION_HUGETLB, size);
+	enum region_kind kind = !strcmp(pages, "huge") ? REGION_HUGETLB :
+				!strcmp(pages, "ring") ? REGION_RING : REGION_ANON;
+
+	return region_map(region, kind, size);
 }
 
 int main(int argc, char **argv)

@@ -155,6 +155,10 @@ FIXTURE_VARIANT_ADD(memory, private_file_mapping) {
 	.src = REGION_PRIVATE, .dst = REGION_PRIVATE,
 };
 
+FIXTURE_VARIANT_ADD(memory, ring_of_a_packet_socket) {
+	.src = REGION_RING, .dst = REGION_RING,
+};
+
 FIXTURE_VARIANT_ADD(memory, read_only_source) {
 	.src = REGION_TMPFS, .dst = REGION_ANON, .read_only = true,
 };

@@ -5,12 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/if_packet.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "region.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
+
+static size_t round_up(size_t size, size_t unit)
+{
+	return (size + unit - 1) / unit * unit;
+}
 
 static int open_file(enum region_kind kind)
 {
@@ -93,6 +100,36 @@ static char *map_file(struct region *r)
 	return mmap(NULL, r->size, RW, how, r->fd, 0);
 }
 
+/* A ring is of blocks of whole pages. */
+static size_t ring_block(size_t size)
+{
+	size_t page = getpagesize();
+
+	return size < HUGE_PAGE ? round_up(size, page) : HUGE_PAGE;
+}
+
+/* Of a socket that is bound to nothing: no packet comes. The mapping keeps it open. */
+static char *map_ring(struct region *r)
+{
+	size_t block = ring_block(r->size);
+	struct tpacket_req ring = {
+		.tp_block_size = block,
+		.tp_block_nr = r->size / block,
+		.tp_frame_size = block,
+		.tp_frame_nr = r->size / block,
+	};
+
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	char *base = MAP_FAILED;
+
+	if (fd < 0)
+		return base;
+	if (!setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof(ring)))
+		base = mmap(NULL, r->size, RW, MAP_SHARED, fd, 0);
+	close(fd);
+	return base;
+}
+
 static char *map_kind(struct region *r)
 {
 	char *base;
@@ -108,6 +145,8 @@ static char *map_kind(struct region *r)
 	case REGION_HUGETLB:
 		return mmap(NULL, r->size, RW,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	case REGION_RING:
+		return map_ring(r);
 	default:
 		return map_file(r);
 	}
@@ -119,7 +158,9 @@ int region_map(struct region *r, enum region_kind kind, size_t size)
 
 	/* hugetlb maps whole huge pages only */
 	if (kind == REGION_HUGETLB)
-		size = (size + HUGE_PAGE - 1) & -HUGE_PAGE;
+		size = round_up(size, HUGE_PAGE);
+	else if (kind == REGION_RING)
+		size = round_up(size, ring_block(size));
 	*r = (struct region){ .kind = kind, .fd = -1, .size = size };
 	r->base = map_kind(r);
 	if (r->base != MAP_FAILED)

@@ -14,6 +14,8 @@
  * @REGION_TMPFS: a file on tmpfs, shared mapping.
  * @REGION_DISK: a file on a disk's file system, shared mapping.
  * @REGION_PRIVATE: a file on tmpfs, private mapping: writing must not reach it.
+ * @REGION_RING: a packet socket's ring: memory of the kernel, in pieces of 2 MiB if there
+ *	are such left, on machines without huge pages too. For root only.
  */
 enum region_kind {
 	REGION_ANON,
@@ -23,6 +25,7 @@ enum region_kind {
 	REGION_TMPFS,
 	REGION_DISK,
 	REGION_PRIVATE,
+	REGION_RING,
 };
 
 #define HUGE_PAGE	(2UL << 20)
