@@ -14,6 +14,9 @@
  * - Pieces complete in any order, and are counted in the order of the memory:
  *   result->done never includes a byte behind a gap.
  * - After the first failure nothing more is submitted.
+ *
+ * Pieces go by SUBMIT and come by read(), whatever else the kernel offers: an op costs less
+ * than by io_uring (make bench counts both), and there are no users who may not.
  */
 #include <errno.h>
 #include <stdbool.h>
