@@ -60,6 +60,18 @@ run_dmatest()
 	complain "$(wc -l <"$work/summaries") summaries of $1 threads"
 }
 
+# dmatest_rate CHANNEL SIZE COUNT: copies per second of so many, in $iops. It compares
+# nothing, and its clock runs while it maps, submits, waits and unmaps. Its memory is from
+# kmalloc(): in one piece, of at most 4 MiB.
+dmatest_rate()
+{
+	set_up test_buf_size $(($2 + 4096)) transfer_size "$2" noverify 1 norandom 1 timeout 60000 \
+		iterations "$3" threads_per_chan 1 max_channels 1 || return
+	take "$1" && run_dmatest 1 || return
+	iops=$(sed -n "s/.*summary $3 tests, 0 failures \([0-9.]*\) iops.*/\1/p" "$work/summaries")
+	[ "$iops" ] || complain "no result of dmatest: $(cat "$work/summaries")"
+}
+
 # with_dmatest COMMAND...: while it is loaded.
 with_dmatest()
 {

@@ -15,16 +15,11 @@ rounds=20
 whole=huge
 ! lacks hugepages || whole=ring
 
-# Bytes per second of dmatest with copies of $1 bytes, in $theirs. It compares nothing,
-# and its clock runs while it maps, submits, waits and unmaps.
+# Bytes per second of dmatest with copies of $1 bytes, in $theirs.
 by_dmatest()
 {
-	set_up test_buf_size $(($1 + 4096)) transfer_size "$1" noverify 1 norandom 1 timeout 60000 \
-		iterations $rounds threads_per_chan 1 max_channels 1 || return
-	take "$channel" && run_dmatest 1 || return
-	theirs=$(sed -n "s/.*summary $rounds tests, 0 failures \([0-9.]*\) iops.*/\1/p" \
-		"$work/summaries" | awk -v size="$1" '{ printf "%.0f", $1 * size }')
-	[ "$theirs" ] || complain "no result of dmatest: $(cat "$work/summaries")"
+	with_dmatest dmatest_rate "$channel" "$1" $rounds || return
+	theirs=$(awk -v size="$1" -v iops="$iops" 'BEGIN { printf "%.0f", iops * size }')
 }
 
 # by_zcdma SIZE KIND: the same of zcdma, in $ours.
@@ -40,7 +35,7 @@ keeps_up_with_dmatest()
 	lacks long-mapping && skip long-mapping 'dmatest maps its memory in one piece' && return
 	channel=$(channels | head -n 1)
 	for try in 1 2 3 4 5 6 7 8 9 10; do
-		with_dmatest by_dmatest "$1" && by_zcdma "$1" small || return
+		by_dmatest "$1" && by_zcdma "$1" small || return
 		echo "# $1 bytes, try $try: in small pages $ours, dmatest $theirs bytes/s"
 		by_zcdma "$1" $whole || return
 		echo "# $1 bytes, try $try: in one piece $ours"
