@@ -40,9 +40,9 @@ static int query_channel(struct zcdma_session *session, union zcdma_arg *arg)
 	struct zcdma_chan *only = NULL;
 
 	if (query->flags & ZCDMA_QUERY_ATTACHED) {
-		if (!zcdma_session_chan(session) || query->index >= session->nr_lanes)
+		only = zcdma_session_nth_chan(session, query->index);
+		if (!only)
 			return -ENOENT;
-		only = session->lanes[array_index_nospec(query->index, session->nr_lanes)].chan;
 	}
 	return zcdma_chan_query(only, query);
 }

@@ -351,6 +351,17 @@ static void attached(struct zcdma_session *session, struct zcdma_attach_port *ho
 	smp_store_release(&session->chan, tx ?: rx);
 }
 
+/* The channel that sends, if it does, and the one that receives. */
+struct zcdma_chan *zcdma_port_nth_chan(struct zcdma_port_use *use, u32 nr)
+{
+	int way;
+
+	for (way = 0; way < ZCDMA_WAYS; way++)
+		if (use->chans[way] && !nr--)
+			return use->chans[way];
+	return NULL;
+}
+
 /* Are its two channels of different devices, for each of which memory is mapped differently? */
 bool zcdma_port_is_split(struct zcdma_session *session)
 {

@@ -176,6 +176,7 @@ void zcdma_port_lost(struct zcdma_session *session, struct zcdma_chan *chan);
 void zcdma_port_detach(struct zcdma_session *session);
 void zcdma_port_free(struct zcdma_session *session);
 bool zcdma_port_is_split(struct zcdma_session *session);
+struct zcdma_chan *zcdma_port_nth_chan(struct zcdma_port_use *use, u32 nr);
 struct zcdma_port_use *zcdma_port_use(struct zcdma_session *session);
 
 /* ---- port_of.c: those of the device tree ---- */

@@ -6,6 +6,7 @@
  * does not wait for an engine that others use too. The file's reference is put when
  * nothing of the session is left there.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "zcdma.h"
@@ -96,10 +97,24 @@ struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session)
 	return smp_load_acquire(&session->chan);
 }
 
+/* Those of %ZCDMA_QUERY_ATTACHED, from 0 on. Return: NULL past the last. */
+struct zcdma_chan *zcdma_session_nth_chan(struct zcdma_session *session, u32 nr)
+{
+	struct zcdma_port_use *use = zcdma_port_use(session);
+
+	if (use)
+		return zcdma_port_nth_chan(use, nr);
+	if (!zcdma_session_chan(session) || nr >= session->nr_lanes)
+		return NULL;
+	return session->lanes[array_index_nospec(nr, session->nr_lanes)].chan;
+}
+
 /* %ZCDMA_IOC_GET_INFO */
 void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info)
 {
-	info->out_channels = zcdma_session_chan(session) ? session->nr_lanes : 0;
+	info->out_channels = 0;
+	while (zcdma_session_nth_chan(session, info->out_channels))
+		info->out_channels++;
 	info->out_features = FEATURES;
 	info->out_opcodes = BIT_ULL(ZCDMA_OP_COPY) | BIT_ULL(ZCDMA_OP_FILL) |
 			    BIT_ULL(ZCDMA_OP_SEND) | BIT_ULL(ZCDMA_OP_RECV);

@@ -712,6 +712,7 @@ void zcdma_session_close(struct zcdma_session *session);
 void zcdma_session_get(struct zcdma_session *session);
 void zcdma_session_put(struct zcdma_session *session);
 struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session);
+struct zcdma_chan *zcdma_session_nth_chan(struct zcdma_session *session, u32 nr);
 void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info);
 int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how);
 int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *what);

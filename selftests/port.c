@@ -113,6 +113,36 @@ TEST_F(port, can_be_tried_again_in_the_same_session)
 	close(fd);
 }
 
+/* How finely it counts, for one, is said there. */
+TEST_F(port, tells_of_its_channels)
+{
+	struct zcdma_query_channel first, query;
+	int fd = port_open("t-loop", 0, 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, zc_query("softdma", &first));
+	for (__u32 i = 0; i < 2; i++) {
+		query = (struct zcdma_query_channel){ .flags = ZCDMA_QUERY_ATTACHED, .index = i };
+		ASSERT_EQ(0, zc_ioctl(fd, ZCDMA_IOC_QUERY_CHANNEL, &query));
+		EXPECT_EQ(first.out_name[strlen(first.out_name) - 1] + i,
+			  query.out_name[strlen(query.out_name) - 1]);
+		EXPECT_EQ(ZCDMA_CHANNEL_EXCLUSIVE, query.out_state);
+	}
+	query = (struct zcdma_query_channel){ .flags = ZCDMA_QUERY_ATTACHED, .index = 2 };
+	EXPECT_EQ(-ENOENT, zc_ioctl(fd, ZCDMA_IOC_QUERY_CHANNEL, &query));
+	EXPECT_EQ(2, zc_info(fd).out_channels);
+	close(fd);
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	query = (struct zcdma_query_channel){ .flags = ZCDMA_QUERY_ATTACHED };
+	EXPECT_EQ(0, zc_ioctl(fd, ZCDMA_IOC_QUERY_CHANNEL, &query));
+	EXPECT_EQ('3', query.out_name[strlen(query.out_name) - 1]);
+	query = (struct zcdma_query_channel){ .flags = ZCDMA_QUERY_ATTACHED, .index = 1 };
+	EXPECT_EQ(-ENOENT, zc_ioctl(fd, ZCDMA_IOC_QUERY_CHANNEL, &query));
+	EXPECT_EQ(1, zc_info(fd).out_channels);
+	close(fd);
+}
+
 TEST_F(port, is_refused_where_the_engine_cannot)
 {
 	ASSERT_EQ(0, port_make("t-wide", 2, 3, "width=8"));

@@ -68,7 +68,8 @@ enum zcdma_feature {
 /**
  * struct zcdma_get_info - %ZCDMA_IOC_GET_INFO: what this module and session can do
  * @flags: none yet, must be 0.
- * @out_channels: channels this session is attached to; 0 before %ZCDMA_IOC_ATTACH.
+ * @out_channels: channels this session is attached to; 0 before %ZCDMA_IOC_ATTACH or
+ *	%ZCDMA_IOC_ATTACH_PORT.
  * @out_features: bits of &enum zcdma_feature.
  * @out_opcodes: bit N is set when the module knows opcode N.
  * @out_max_len: longest op, in bytes.
@@ -156,7 +157,8 @@ enum zcdma_residue {
 
 /**
  * enum zcdma_query_flags - which channels %ZCDMA_IOC_QUERY_CHANNEL walks
- * @ZCDMA_QUERY_ATTACHED: only those of this session.
+ * @ZCDMA_QUERY_ATTACHED: only those of this session; of a port, first the one that
+ *	sends, then the one that receives.
  */
 enum zcdma_query_flags {
 	ZCDMA_QUERY_ATTACHED	= 1 << 0,
