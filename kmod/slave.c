@@ -38,8 +38,13 @@
 /* As in window.c: how often one call of the pump looks for more. Halving takes some. */
 #define MAX_ROUNDS	32
 
-/* How often to look whether the engine stands still, 0.1 ms or a bit more apart. */
-#define PAUSE_LOOKS	50
+/*
+ * How often to look whether the engine stands still, 0.1 ms or a bit more apart. Long for
+ * an engine, but softdma's is a thread that may wait for its turn on a CPU: what it moves
+ * after we have looked is moved once more by whoever goes on from there. Some drivers
+ * never say that they are paused, so there must be an end.
+ */
+#define PAUSE_LOOKS	1000
 
 static struct zcdma_cursor *cursor_of(struct zcdma_request *req)
 {
