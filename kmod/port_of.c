@@ -5,33 +5,42 @@
  * See bindings/zcdma,port.yaml. The node is bound to this driver, and the port is
  * there as long as it is.
  */
+#include <linux/amba/bus.h>
 #include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
-#include <linux/of_platform.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include "zcdma.h"
 
+/* Engines of the tree are devices of one of two buses: Arm's PL080 and PL330 of "amba". */
+static struct device *find_engine(struct device_node *node)
+{
+	struct device *dev = bus_find_device_by_of_node(&platform_bus_type, node);
+
+	if (!dev && IS_ENABLED(CONFIG_ARM_AMBA))
+		dev = bus_find_device_by_of_node(&amba_bustype, node);
+	return dev;
+}
+
 /* The engine's device, as far as the tree and the driver core know it. */
 void zcdma_port_of_engine(struct zcdma_port *port, struct zcdma_query_port *query)
 {
-	struct platform_device *engine;
 	struct of_phandle_args args;
+	struct device *engine;
 
 	query->out_state = ZCDMA_PORT_ABSENT;
 	if (of_parse_phandle_with_args(port->dev->of_node, "dmas", "#dma-cells", 0, &args))
 		return;
-	engine = of_find_device_by_node(args.np);
+	engine = find_engine(args.np);
 	of_node_put(args.np);
-	if (engine && engine->dev.driver) {
+	if (engine && engine->driver) {
 		query->out_state = ZCDMA_PORT_FREE;
-		strscpy_pad(query->out_device, dev_name(&engine->dev), ZCDMA_NAME_LEN);
-		strscpy_pad(query->out_provider, dev_driver_string(&engine->dev), ZCDMA_NAME_LEN);
+		strscpy_pad(query->out_device, dev_name(engine), ZCDMA_NAME_LEN);
+		strscpy_pad(query->out_provider, dev_driver_string(engine), ZCDMA_NAME_LEN);
 	}
-	if (engine)
-		put_device(&engine->dev);
+	put_device(engine);
 }
 
 /* The address of the register: as the CPU has it, or as the node's own bus has it. */

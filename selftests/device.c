@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ops at the devices that the device tree names as ports: one that gives random numbers,
+ * and one that is a serial port. What comes out of that cannot be seen from here. So a
+ * test tells the lines that it sends, and qemu/run sees that they came out, all of them
+ * and in order.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "pattern.h"
+#include "port_util.h"
+#include "zcdma_util.h"
+
+#define PAGE		4096UL
+#define SIZE		(128 * PAGE)
+#define PATIENCE	20000		/* ms */
+#define LINE_MAX_LEN	64
+
+static const struct pattern target = { 't', 1 };
+
+FIXTURE(device) {
+	struct zcdma_query_port tx, rx;
+	int fd;				/* of the port that a test is about */
+	long pinned;
+	char *memory;
+};
+
+#define WORLD FIXTURE_DATA(device)
+
+FIXTURE_SETUP(device)
+{
+	struct zcdma_query_port port = { 0 };
+	int fd;
+
+	zc_unlimit_memlock();
+	fd = zc_open(0);
+	ASSERT_LE(0, fd);
+	for (; !zc_ioctl(fd, ZCDMA_IOC_QUERY_PORT, &port); port.index++) {
+		if (port.out_directions & ZCDMA_TX)
+			self->tx = port;
+		else
+			self->rx = port;
+	}
+	close(fd);
+	self->fd = -1;
+	self->pinned = zc_pinned_pages();
+	self->memory = zc_map(SIZE);
+	pattern_write(target, self->memory, 0, SIZE);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	close(self->fd);
+	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+}
+
+static struct zcdma_op send_op(__u64 from, size_t len, __u32 buffer)
+{
+	return (struct zcdma_op){
+		.opcode = ZCDMA_OP_SEND, .src = from, .len = len, .src_buffer = buffer,
+	};
+}
+
+static struct zcdma_op recv_op(__u64 to, size_t len, __u32 buffer)
+{
+	return (struct zcdma_op){
+		.opcode = ZCDMA_OP_RECV, .dst = to, .len = len, .dst_buffer = buffer,
+	};
+}
+
+static struct zcdma_completion one(int fd, struct zcdma_op op)
+{
+	struct zcdma_completion c = { 0 };
+	int err = zc_submit_wait(fd, &op, 1, &c, NULL);
+
+	if (err)
+		c.res = err;
+	return c;
+}
+
+static int refusal(int fd, struct zcdma_op op)
+{
+	return zc_submit(fd, &op, 1, NULL);
+}
+
+/* What the target lacks for tests of a device that takes something, or NULL. */
+static const char *no_sender(void)
+{
+	return zc_lacks("ports") ? "ports: its engine serves no device here" : NULL;
+}
+
+/* The same for one that gives something. */
+static const char *no_receiver(void)
+{
+	if (!no_sender() && zc_lacks("receiving-port"))
+		return "receiving-port: the one here only sends";
+	return no_sender();
+}
+
+static int have(WORLD *self, const struct zcdma_query_port *port)
+{
+	self->fd = port_open(port->out_name, 0, 0);
+	return self->fd;
+}
+
+static const size_t offsets[] = { 0, 4, 60, 64, 68, PAGE - 4, PAGE + 8 };
+
+TEST_F(device, is_listed_at_its_engine)
+{
+	struct zcdma_query_port *ports[] = { &self->tx, &self->rx };
+
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	for (int i = 0; i < 2; i++) {
+		struct zcdma_query_port query;
+		int fd;
+
+		if (!ports[i]->out_directions)
+			continue;
+		EXPECT_EQ(ZCDMA_PORT_FREE, ports[i]->out_state);
+		EXPECT_STREQ(zc_provider(), ports[i]->out_provider);
+		EXPECT_STRNE("", ports[i]->out_device);
+		fd = port_open(ports[i]->out_name, 0, 0);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, port_query(ports[i]->out_name, &query));
+		EXPECT_EQ(ZCDMA_PORT_BUSY, query.out_state);
+		EXPECT_EQ(getpid(), query.out_owner);
+		close(fd);
+	}
+	EXPECT_NE(0, self->tx.out_directions | self->rx.out_directions);
+}
+
+/* ---- from a device ---- */
+
+#define LEN_MAX	(65536 + 68)
+
+static const size_t lens[] = { 4, 60, 64, 128, 132, PAGE, PAGE + 4, 65536, LEN_MAX };
+
+/* Every word of it is new, and nothing around it. The memory is as before afterwards. */
+static bool came(WORLD *self, size_t to, size_t len)
+{
+	size_t width = self->rx.out_width, old = 0;
+	static char before[LEN_MAX];
+	bool fine;
+
+	pattern_write(target, before, to, len);
+	for (size_t at = 0; at < len; at += width)
+		old += !memcmp(self->memory + to + at, before + at, width);
+	if (old)
+		printf("# %zu words of %zu bytes at %zu are as they were\n", old, len, to);
+	fine = !old && pattern_holds(target, self->memory, 0, to) &&
+	       pattern_holds(target, self->memory + to + len, to + len, SIZE - to - len);
+	memcpy(self->memory + to, before, len);
+	return fine;
+}
+
+/* At all offsets; @begin is the memory's, as an op has it with @buffer. */
+static void receive_everywhere(struct __test_metadata *_metadata, WORLD *self, __u64 begin,
+			       int buffer)
+{
+	for (size_t l = 0; l < ARRAY_SIZE(lens); l++) {
+		for (size_t o = 0; o < ARRAY_SIZE(offsets); o++) {
+			size_t to = PAGE + offsets[o];
+			struct zcdma_completion c = one(self->fd,
+							recv_op(begin + to, lens[l], buffer));
+
+			ASSERT_EQ(0, c.res)
+				TH_LOG("%zu bytes to %zu", lens[l], to);
+			ASSERT_EQ(lens[l], c.done);
+			ASSERT_TRUE(c.flags & ZCDMA_DONE_HARDWARE);
+			ASSERT_TRUE(came(self, to, lens[l]));
+		}
+	}
+}
+
+TEST_F_TIMEOUT(device, fills_any_memory, 120)
+{
+	if (no_receiver())
+		SKIP(return, "lacks %s", no_receiver());
+	ASSERT_LE(0, have(self, &self->rx));
+	receive_everywhere(_metadata, self, zc_ptr(self->memory), 0);
+}
+
+TEST_F_TIMEOUT(device, fills_registered_memory, 120)
+{
+	int id;
+
+	if (no_receiver())
+		SKIP(return, "lacks %s", no_receiver());
+	ASSERT_LE(0, have(self, &self->rx));
+	id = zc_register(self->fd, self->memory, SIZE, 0);
+	ASSERT_LT(0, id);
+	receive_everywhere(_metadata, self, 0, id);
+	EXPECT_EQ(0, zc_unregister(self->fd, id));
+}
+
+/* Random numbers: two pages differ, and have about all the bytes that there are. */
+TEST_F(device, gives_what_was_not_there_before)
+{
+	bool seen[256] = { false };
+	unsigned int kinds = 0;
+
+	if (no_receiver())
+		SKIP(return, "lacks %s", no_receiver());
+	ASSERT_LE(0, have(self, &self->rx));
+	ASSERT_EQ(0, zc_do(self->fd, recv_op(zc_ptr(self->memory), PAGE, 0)));
+	ASSERT_EQ(0, zc_do(self->fd, recv_op(zc_ptr(self->memory + PAGE), PAGE, 0)));
+	EXPECT_NE(0, memcmp(self->memory, self->memory + PAGE, PAGE));
+	for (size_t i = 0; i < PAGE; i++) {
+		kinds += !seen[(__u8)self->memory[i]];
+		seen[(__u8)self->memory[i]] = true;
+	}
+	EXPECT_LT(240, kinds);
+}
+
+#define QUEUE	8
+
+/* What was begun comes to its end or is stopped, the rest is not begun. */
+TEST_F(device, can_be_called_off)
+{
+	struct zcdma_completion c[QUEUE];
+	struct zcdma_op ops[QUEUE];
+
+	if (no_receiver())
+		SKIP(return, "lacks %s", no_receiver());
+	ASSERT_LE(0, have(self, &self->rx));
+	for (int i = 0; i < QUEUE; i++) {
+		ops[i] = recv_op(zc_ptr(self->memory) + i * SIZE / QUEUE, SIZE / QUEUE, 0);
+		ops[i].user_data = i;
+	}
+	ASSERT_EQ(0, zc_submit(self->fd, ops, QUEUE, NULL));
+	zc_cancel(self->fd, 0, ZCDMA_CANCEL_ALL, NULL);
+	ASSERT_EQ(QUEUE, zc_reap(self->fd, c, QUEUE, PATIENCE));
+	for (int i = 0; i < QUEUE; i++) {
+		if (c[i].res) {
+			EXPECT_EQ(-ECANCELED, c[i].res);
+			EXPECT_GT(SIZE / QUEUE, c[i].done);
+		} else {
+			EXPECT_EQ(SIZE / QUEUE, c[i].done);
+		}
+	}
+	pattern_write(target, self->memory, 0, SIZE);
+	EXPECT_EQ(0, zc_do(self->fd, recv_op(zc_ptr(self->memory) + 8, PAGE, 0)));
+	EXPECT_TRUE(came(self, 8, PAGE));
+}
+
+/* ---- to a device ---- */
+
+/* What the test sends: lines, and the words that they are. */
+struct text {
+	unsigned int number;
+	size_t len;			/* of the words */
+};
+
+/* Append a line to the words at @to, and tell qemu/run of it. */
+static void add_line(WORLD *self, struct text *text, char *to, unsigned long long run)
+{
+	size_t width = self->tx.out_width, data = self->tx.out_data;
+	char line[LINE_MAX_LEN];
+
+	snprintf(line, sizeof(line), "zcdma-test: %016llx %u\n", run, text->number++);
+	printf("# to come out of a serial port: %s", line);
+	for (size_t i = 0; line[i]; i += data, text->len += width) {
+		memset(to + text->len, 0, width);
+		memcpy(to + text->len, line + i, data);
+	}
+}
+
+static struct text make_text(WORLD *self, char *to, unsigned int lines)
+{
+	unsigned long long run = zc_random();
+	struct text text = { 0 };
+
+	while (text.number < lines)
+		add_line(self, &text, to, run);
+	fflush(stdout);
+	return text;
+}
+
+TEST_F_TIMEOUT(device, takes_any_memory, 60)
+{
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	ASSERT_LE(0, have(self, &self->tx));
+	ASSERT_EQ(1, self->tx.out_data);
+	for (size_t o = 0; o < ARRAY_SIZE(offsets); o++) {
+		char *from = self->memory + offsets[o];
+		struct text text = make_text(self, from, 1 + 40 * (o & 1));
+		struct zcdma_completion c = one(self->fd, send_op(zc_ptr(from), text.len, 0));
+
+		EXPECT_EQ(0, c.res);
+		EXPECT_EQ(text.len, c.done);
+		EXPECT_TRUE(c.flags & ZCDMA_DONE_HARDWARE);
+	}
+}
+
+TEST_F_TIMEOUT(device, takes_registered_memory, 60)
+{
+	int id;
+
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	ASSERT_LE(0, have(self, &self->tx));
+	id = zc_register(self->fd, self->memory, SIZE, ZCDMA_BUFFER_READ_ONLY);
+	ASSERT_LT(0, id);
+	for (size_t o = 0; o < ARRAY_SIZE(offsets); o++) {
+		struct text text = make_text(self, self->memory + offsets[o], 1 + 40 * (o & 1));
+
+		EXPECT_EQ(0, zc_do(self->fd, send_op(offsets[o], text.len, id)));
+	}
+	EXPECT_EQ(0, zc_unregister(self->fd, id));
+}
+
+#define PARTS	50
+
+/* Many short ops at once are one text. */
+TEST_F_TIMEOUT(device, takes_ops_in_their_order, 60)
+{
+	size_t width = self->tx.out_width, part;
+	struct zcdma_completion c[PARTS];
+	struct zcdma_op ops[PARTS];
+	struct text text;
+
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	ASSERT_LE(0, have(self, &self->tx));
+	text = make_text(self, self->memory, 60);
+	part = text.len / PARTS / width * width;
+	for (int i = 0; i < PARTS; i++) {
+		ops[i] = send_op(zc_ptr(self->memory) + i * part,
+				 i < PARTS - 1 ? part : text.len - i * part, 0);
+		ops[i].user_data = i;
+	}
+	ASSERT_EQ(0, zc_submit(self->fd, ops, PARTS, NULL));
+	ASSERT_EQ(PARTS, zc_reap(self->fd, c, PARTS, PATIENCE));
+	for (__u64 i = 0; i < PARTS; i++) {
+		EXPECT_EQ(i, c[i].user_data);
+		EXPECT_EQ(0, c[i].res);
+	}
+}
+
+/*
+ * Cut short by its deadline, it says what the device has; from there it goes on. (QEMU's
+ * BCM2835 is done at once, and its PL330 keeps the CPU waiting meanwhile. Others do not.)
+ */
+TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
+{
+	unsigned int cut_short = 0;
+	struct text text;
+	size_t at = 0;
+
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	ASSERT_LE(0, have(self, &self->tx));
+	text = make_text(self, self->memory, 2000);
+	while (at < text.len) {
+		struct zcdma_op op = send_op(zc_ptr(self->memory) + at, text.len - at, 0);
+		struct zcdma_completion c;
+
+		op.deadline_ms = 1 + cut_short;
+		c = one(self->fd, op);
+		ASSERT_TRUE(!c.res || c.res == -ETIMEDOUT);
+		ASSERT_TRUE(c.flags & ZCDMA_DONE_RESIDUE);
+		cut_short += !!c.res;
+		at += c.done;
+	}
+	EXPECT_EQ(text.len, at);
+	TH_LOG("%zu bytes, cut short %u times", text.len, cut_short);
+}
+
+/* ---- what they are not for ---- */
+
+TEST_F(device, goes_one_way_in_whole_words)
+{
+	struct zcdma_query_port *ports[] = { &self->tx, &self->rx };
+
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	for (int i = 0; i < 2; i++) {
+		bool sends = ports[i]->out_directions & ZCDMA_TX;
+		__u64 at = zc_ptr(self->memory);
+		struct zcdma_op wrong;
+		int fd;
+
+		if (!ports[i]->out_directions)
+			continue;
+		fd = port_open(ports[i]->out_name, 0, 0);
+		ASSERT_LE(0, fd);
+		wrong = sends ? recv_op(at, PAGE, 0) : send_op(at, PAGE, 0);
+		EXPECT_EQ(-EOPNOTSUPP, refusal(fd, wrong));
+		wrong = zc_copy_op(self->memory, self->memory + PAGE, 64, 0);
+		EXPECT_EQ(-EOPNOTSUPP, refusal(fd, wrong));
+		if (ports[i]->out_width > 1) {
+			wrong = sends ? send_op(at, 6, 0) : recv_op(at, 6, 0);
+			EXPECT_EQ(-EINVAL, refusal(fd, wrong));
+			wrong = sends ? send_op(at + 2, 4, 0) : recv_op(at + 2, 4, 0);
+			EXPECT_EQ(-EINVAL, refusal(fd, wrong));
+		}
+		EXPECT_EQ(-EBUSY, port_open(ports[i]->out_name, 0, 0));
+		close(fd);
+	}
+	EXPECT_TRUE(pattern_holds(target, self->memory, 0, SIZE));
+}
+
+TEST_HARNESS_MAIN
