@@ -166,9 +166,32 @@ static __u8 sequence_byte(__u64 at)
 void sequence_write(void *buf, __u64 at, size_t len)
 {
 	__u8 *to = buf;
+	__u32 word;
 
+	for (; len && at % 4; len--)
+		*to++ = sequence_byte(at++);
+	for (; len >= 4; len -= 4, to += 4, at += 4) {
+		word = at / 4;
+		memcpy(to, &word, 4);
+	}
 	while (len--)
 		*to++ = sequence_byte(at++);
+}
+
+/* How many bytes at @from are whole words, and right? */
+static size_t right_words(const __u8 *from, __u64 at, size_t len)
+{
+	size_t done = 0;
+	__u32 word;
+
+	if (at % 4)
+		return 0;
+	for (; len - done >= 4; done += 4) {
+		memcpy(&word, from + done, 4);
+		if (word != (__u32)((at + done) / 4))
+			break;
+	}
+	return done;
 }
 
 bool sequence_holds(const void *buf, __u64 at, size_t len)
@@ -176,7 +199,8 @@ bool sequence_holds(const void *buf, __u64 at, size_t len)
 	const __u8 *from = buf;
 
 	for (size_t i = 0; i < len; i++) {
-		if (from[i] == sequence_byte(at + i))
+		i += right_words(from + i, at + i, len - i);
+		if (i == len || from[i] == sequence_byte(at + i))
 			continue;
 		fprintf(stderr, "# byte %zu of %zu is %02x: not byte %llu of the sequence\n",
 			i, len, from[i], (unsigned long long)(at + i));
