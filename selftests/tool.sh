@@ -353,11 +353,32 @@ copy_onto_a_full_disk_leaves_the_old_file()
 	[ $status -eq 0 ]
 }
 
-# interrupted SIGNAL NUMBER: copy over an old file, and send the signal half way.
-interrupted()
+# end_half_way SIGNAL: to the tool, when its file is there and the engine has begun.
+end_half_way()
+{
+	for _ in $(seq 100); do
+		set -- "$1" "$dir"/.zcdma-*
+		[ ! -e "$2" ] || break
+		sleep 0.1
+	done
+	sleep 0.4
+	killall -s "$1" zcdma
+}
+
+# ended_by SIGNAL NUMBER: a copy over an old file, half way.
+ended_by()
 {
 	echo old >"$dir/b"
-	run $((128 + $2)) timeout -s "$1" 2 zcdma copy -f -c softdma "$dir/a" "$dir/b" || return
+	end_half_way "$1" &
+	run $((128 + $2)) zcdma copy -f -c softdma "$dir/a" "$dir/b"
+	status=$?
+	wait
+	return $status
+}
+
+interrupted()
+{
+	ended_by "$@" || return
 	says "$err" '^zcdma: .*interrupted' || return
 	[ "$(cat "$dir/b")" = old ] || complain 'the old file has changed' || return
 	no_litter a b
@@ -376,9 +397,8 @@ copy_that_is_interrupted_leaves_the_old_file()
 copy_that_is_killed_leaves_the_old_file()
 {
 	truncate -s 64000000 "$dir/a"
-	echo old >"$dir/b"
 	knob delay_us 300000 || return
-	run 137 timeout -s KILL 2 zcdma copy -f -c softdma "$dir/a" "$dir/b"
+	ended_by KILL 9
 	status=$?
 	no_faults
 	[ "$(cat "$dir/b")" = old ] || complain 'the old file has changed' || return
