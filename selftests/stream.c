@@ -85,8 +85,8 @@ static void source_is_read(struct __test_metadata *_metadata, char *buf, __u32 f
 	fd = port_open("t-rx", 0, 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
-	/* Whole periods, parts of them, several. */
-	while (at < 3 * ring / 2) {
+	/* Whole periods, parts of them, several, until the ring has begun anew. */
+	while (at < 9 * ring / 8) {
 		ASSERT_TRUE(goes_on(fd, buf, period, &at));
 		ASSERT_TRUE(goes_on(fd, buf, period / 3 + 1, &at));
 		ASSERT_TRUE(goes_on(fd, buf, 3 * period - period / 3 - 1, &at));
