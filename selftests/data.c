@@ -282,24 +282,28 @@ TEST_F_TIMEOUT(memory, one_op_as_long_as_can_be, 60)
 	EXPECT_TRUE(all_is_well(p, size));
 }
 
-/* Around the ends of huge pages, and from page to page where they are small. */
+/*
+ * Around the ends of huge pages, and from page to page where they are small. A slow engine
+ * moves one such op only.
+ */
 TEST_F_TIMEOUT(memory, ops_that_cross_huge_pages, 60)
 {
-	const size_t lens[] = { HUGE_PAGE - 1, HUGE_PAGE, HUGE_PAGE + 1, HUGE_PAGE + PAGE + 7 };
+	const size_t lens[] = { HUGE_PAGE + PAGE + 7, HUGE_PAGE - 1, HUGE_PAGE, HUGE_PAGE + 1 };
+	size_t count = zc_lacks("bulk") ? 1 : ARRAY_SIZE(lens), extent = (count + 2) * HUGE_PAGE;
 	struct plan *p = &self->plan;
 	size_t at = HUGE_PAGE - PAGE - 5, size = 0;
 
 	if (missing(variant))
 		SKIP(return, "lacks %s", missing(variant));
-	begin(p, 6 * HUGE_PAGE);
+	begin(p, extent);
 	protect_source(p, variant);
-	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+	for (size_t i = 0; i < count; i++) {
 		add(p, zc_copy_op(p->dst.base + at, p->src.base + size + i, lens[i], 0));
 		at += lens[i] + 1;
 		size += lens[i];
 	}
 	ASSERT_EQ(0, run(p));
-	EXPECT_TRUE(all_is_well(p, 6 * HUGE_PAGE));
+	EXPECT_TRUE(all_is_well(p, extent));
 }
 
 static struct zcdma_op random_op(const struct plan *p, size_t slot, size_t slot_size)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -21,6 +22,10 @@
 #define SMALL_OPS	(DEPTH - LARGE_OPS)
 #define LARGE_SIZE	(1024 << 10)
 #define SMALL_SIZE	4096
+
+/* As many large ops as last so long, for the small ones to be submitted meanwhile. */
+#define BUSY_SECONDS	2
+#define LARGE_OPS_MIN	16
 
 struct footprint {
 	double session;
@@ -118,6 +123,21 @@ static void make_ops(struct zcdma_op *ops, int from, int to, const char *memory)
 	ops[LARGE_OPS].flags = ZCDMA_OP_FLAG_BARRIER;
 }
 
+/* How many large ops there must be, by what one takes; or -1. */
+static int count_large(const struct engine *engine, struct zcdma_session *session,
+		       const struct zcdma_op *op)
+{
+	double began = seconds(CLOCK_MONOTONIC), count;
+	struct zcdma_completion done;
+
+	if (zcdma_submit_wait(session, op, 1, &done, NULL))
+		return engine_complain(engine, "memory", errno);
+	if (done.res)
+		return engine_complain(engine, "memory", -done.res);
+	count = BUSY_SECONDS / (seconds(CLOCK_MONOTONIC) - began);
+	return count < LARGE_OPS_MIN ? LARGE_OPS_MIN : count > LARGE_OPS ? LARGE_OPS : count;
+}
+
 /*
  * Take all back that has not begun, and the completions. Were the small ops still there?
  * Returns 0 or -1.
@@ -140,7 +160,7 @@ static int measure_ops(const struct engine *engine, struct zcdma_session *sessio
 		       struct zcdma_op *ops, struct footprint *cost)
 {
 	long before = kernel_memory();
-	int from, to, ret;
+	int from, to, large, ret;
 
 	if (before < 0)
 		return -1;
@@ -152,7 +172,10 @@ static int measure_ops(const struct engine *engine, struct zcdma_session *sessio
 		return -1;
 
 	make_ops(ops, from, to, memory);
-	if (zcdma_submit(session, ops, LARGE_OPS, NULL))
+	large = count_large(engine, session, ops);
+	if (large < 0)
+		return -1;
+	if (zcdma_submit(session, ops + LARGE_OPS - large, large, NULL))
 		return engine_complain(engine, "memory", errno);
 	before = kernel_memory();
 	if (zcdma_submit(session, ops + LARGE_OPS, SMALL_OPS, NULL))
