@@ -1,40 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* zcdma read, write, stream: bytes from or to a port. */
+/* zcdma stream: bytes from or to a port without end, by a ring of periods. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "common.h"
-#include "port.h"
+#include "flow.h"
 
-#define OPTIONS_HELP \
-	"  -p, --period SIZE    move in periods of SIZE (default 4096)\n" \
-	"  -r, --ring SIZE      with a ring of SIZE (default 64 periods)\n" \
-	"  -d, --deadline MS    give up when the device asks for nothing for so long\n" \
-	"  -q, --quiet          no summary\n" \
-	"  -j, --json           the summary as JSON, on standard output (standard error if\n" \
-	"                       the data is there)\n" \
-	"  -h, --help\n"
-
-static const char read_help[] =
-	"Usage: zcdma read [OPTION...] PORT\n"
-	"Write what comes from PORT to standard output or a file.\n\n"
-	"  -n, --bytes SIZE     so many and no more; without it until ^C\n"
-	"  -o, --output FILE    to FILE; - is standard output\n"
-	OPTIONS_HELP;
-
-static const char write_help[] =
-	"Usage: zcdma write [OPTION...] PORT FILE\n"
-	"Send FILE to PORT; - is standard input. All is sent when it ends.\n\n"
-	OPTIONS_HELP;
-
-static const char stream_help[] =
+static const char help[] =
 	"Usage: zcdma stream [OPTION...] PORT [FILE]\n"
 	"Send FILE or standard input to PORT if that sends, or write what comes from it to\n"
 	"FILE or standard output if it receives; - is a pipe. Ends with the input or by ^C.\n\n"
@@ -45,74 +19,60 @@ static const char stream_help[] =
 	"                       the engine can)\n"
 	"  -u, --queued         period by period (default for sending): all is sent, in order\n"
 	"  -n, --bytes SIZE     receive so many and no more\n"
-	OPTIONS_HELP;
+	"  -p, --period SIZE    move in periods of SIZE (default 4096)\n"
+	"  -r, --ring SIZE      with a ring of SIZE (default 64 periods)\n"
+	"  -d, --deadline MS    give up when the device asks for nothing for so long\n"
+	"  -q, --quiet          no summary\n"
+	"  -j, --json           the summary as JSON, on standard output (standard error if\n"
+	"                       the data is there)\n"
+	"  -h, --help\n";
 
 /**
- * struct job - what is to be done, and what was
+ * struct stream - a flow by a ring
+ * @flow: what is moved.
  * @cyclic: 1, 0, or -1: not said.
- * @strict: a gap is a failure.
- * @to_stdout: the data goes to standard output.
- * @width: bytes of a word.
- * @data: of those, bytes that are data.
- * @done: bytes of data moved.
+ * @period: in bytes of words.
+ * @ring: the same.
+ * @overruns: how often something was lost, or was late.
  */
-struct job {
-	struct port port;
-	__u32 direction;
+struct stream {
+	struct flow flow;
 	int cyclic;
-	bool strict;
-	bool quiet;
-	bool json;
-	bool to_stdout;
-	uint64_t limit;
 	uint64_t period;
 	uint64_t ring;
-	const char *file;
-	int fd;
-	size_t width;
-	size_t data;
-	unsigned long long done;
 	unsigned long long overruns;
-	unsigned long long gaps;
-	double started;
-	double drawn;
 };
 
-static atomic_bool interrupted;
-
-static void on_signal(int sig)
+static bool queued(const struct stream *stream)
 {
-	(void)sig;
-	interrupted = true;
+	if (stream->cyclic >= 0)
+		return !stream->cyclic;
+	return stream->flow.direction == ZCDMA_TX ||
+	       !(stream->flow.port.caps[1] & ZCDMA_CAP_CYCLIC);
 }
 
-static bool queued(const struct job *job)
+static int setup(struct stream *stream)
 {
-	if (job->cyclic >= 0)
-		return !job->cyclic;
-	return job->direction == ZCDMA_TX || !(job->port.caps[1] & ZCDMA_CAP_CYCLIC);
-}
-
-static int setup(struct job *job)
-{
+	struct flow *flow = &stream->flow;
 	struct zcdma_stream_setup how = {
-		.flags = queued(job) ? ZCDMA_STREAM_QUEUED : 0,
-		.direction = job->direction,
-		.period_bytes = job->period,
-		.ring_bytes = job->ring ? job->ring : 64 * job->period,
+		.flags = queued(stream) ? ZCDMA_STREAM_QUEUED : 0,
+		.direction = flow->direction,
+		.period_bytes = stream->period,
+		.ring_bytes = stream->ring ? stream->ring : 64 * stream->period,
 	};
-	const char *name = job->port.name;
+	const char *name = flow->port.name;
 
-	if (!zcdma_stream_setup(job->port.session, &how))
+	if (!zcdma_stream_setup(flow->port.session, &how))
 		return 0;
 	switch (errno) {
 	case EOPNOTSUPP:
 		return complain("%s: its engine has no cyclic transfers; try --queued", name);
 	case EINVAL:
-		if (job->period % job->width)
+		if (stream->period % flow->width)
 			return complain("%s: %llu bytes are no multiple of its %zu-byte words",
-					name, (unsigned long long)job->period, job->width);
-		if (job->period < ZCDMA_STREAM_MIN_PERIOD || job->period > ZCDMA_STREAM_MAX_PERIOD)
+					name, (unsigned long long)stream->period, flow->width);
+		if (stream->period < ZCDMA_STREAM_MIN_PERIOD ||
+		    stream->period > ZCDMA_STREAM_MAX_PERIOD)
 			return complain("%s: a period must have %u to %u bytes", name,
 					ZCDMA_STREAM_MIN_PERIOD, ZCDMA_STREAM_MAX_PERIOD);
 		return complain("%s: a ring must have %u to %u periods, and at most %u bytes", name,
@@ -126,141 +86,82 @@ static int setup(struct job *job)
 	}
 }
 
-static unsigned long long lost(const struct job *job)
+static unsigned long long lost(const struct stream *stream)
 {
 	struct zcdma_stream_status status;
 
-	if (zcdma_stream_status(job->port.session, job->direction, &status))
+	if (zcdma_stream_status(stream->flow.port.session, stream->flow.direction, &status))
 		return 0;
 	return status.out_lost;
 }
 
-/* The live meter, if standard error is a terminal. */
-static void meter(struct job *job, bool last)
+static void meter(struct stream *stream)
 {
-	double now = seconds(CLOCK_MONOTONIC), elapsed = now - job->started;
-	char text[32];
+	char text[64];
 
-	if (job->quiet || !isatty(STDERR_FILENO) || (!last && now - job->drawn < 0.2))
+	if (!flow_meter_due(&stream->flow))
 		return;
-	job->drawn = now;
-	if (last)
-		fprintf(stderr, "\r\033[K");
-	else
-		fprintf(stderr, "\r%s  %.3f MB/s  %llu periods lost\033[K",
-			human_size(job->done, text), elapsed > 0 ? job->done / elapsed / 1e6 : 0,
-			lost(job));
+	snprintf(text, sizeof(text), "  %llu periods lost", lost(stream));
+	flow_meter(&stream->flow, text);
 }
 
-static int explain(const struct job *job, const char *what)
+static int timeout_of(const struct stream *stream)
 {
-	switch (errno) {
-	case EAGAIN:
-	case ETIMEDOUT:
-		return complain("%s: the device asked for nothing in time, after %llu bytes",
-				job->port.name, job->done);
-	case ENODEV:
-		return complain("%s: its engine has gone, after %llu bytes", job->port.name,
-				job->done);
-	case EIO:
-		return complain("%s: the engine failed, after %llu bytes", job->port.name,
-				job->done);
-	default:
-		return complain("%s: %s", what, strerror(errno));
-	}
+	return stream->flow.port.deadline_ms ? (int)stream->flow.port.deadline_ms : -1;
 }
 
-/* The data of @len bytes in words, side by side. Returns how many. */
-static size_t gather(const struct job *job, char *buf, size_t len)
+static int receive(struct stream *stream)
 {
-	size_t words = len / job->width, i;
-
-	for (i = 0; job->data < job->width && i < words; i++)
-		memmove(buf + i * job->data, buf + i * job->width, job->data);
-	return words * job->data;
-}
-
-static int put_out(struct job *job, const char *buf, size_t len)
-{
-	while (len) {
-		ssize_t got = write(job->fd, buf, len);
-
-		if (got < 0 && errno == EINTR && !interrupted)
-			continue;
-		if (got < 0)
-			return complain("%s: %s", job->file, strerror(errno));
-		buf += got;
-		len -= got;
-	}
-	return 0;
-}
-
-/* What is lost before the first byte, or after the last, leaves no gap between them. */
-static int receive(struct job *job)
-{
-	int timeout = job->port.deadline_ms ? (int)job->port.deadline_ms : -1;
-	char *buf = malloc(job->period);
+	struct flow *flow = &stream->flow;
+	char *buf = malloc(stream->period);
 	size_t held = 0;
-	int ret = buf ? 0 : -1;
+	int ret = buf ? 0 : complain("%s", strerror(errno));
 
-	while (!ret && !interrupted && job->done < job->limit) {
-		long got = zcdma_stream_read(job->port.session, buf + held, job->period - held,
-					     timeout);
+	while (!ret && !interrupted && flow->done < flow->limit) {
+		long got = zcdma_stream_read(flow->port.session, buf + held,
+					     stream->period - held, timeout_of(stream));
 		size_t n;
 
 		if (!got || (got < 0 && errno == EINTR))
 			break;
 		if (got < 0 && errno == EPIPE) {
-			job->overruns++;
-			job->gaps += job->done > 0;
+			stream->overruns++;
 			held = 0;
 			continue;
 		}
 		if (got < 0) {
-			ret = explain(job, job->port.name);
+			ret = flow_explain(flow);
 			break;
 		}
 		/* Words may come in parts; a period is whole words. */
 		held += got;
-		if (held % job->width)
+		if (held % flow->width)
 			continue;
-		n = gather(job, buf, held);
-		if (n > job->limit - job->done)
-			n = job->limit - job->done;
+		n = flow_gather(flow, buf, held);
+		if (n > flow->limit - flow->done)
+			n = flow->limit - flow->done;
 		held = 0;
-		ret = put_out(job, buf, n);
-		job->done += ret ? 0 : n;
-		meter(job, false);
+		ret = flow_put(flow, buf, n);
+		meter(stream);
 	}
 	free(buf);
 	return ret;
 }
 
-/* Data in @buf, from its second half on, as words from its beginning on. */
-static void spread(const struct job *job, char *words, const char *data, size_t len)
+static int send_words(struct stream *stream, const char *words, size_t len)
 {
-	size_t i;
-
-	memset(words, 0, len / job->data * job->width);
-	for (i = 0; i < len / job->data; i++)
-		memcpy(words + i * job->width, data + i * job->data, job->data);
-}
-
-static int send_words(struct job *job, const char *words, size_t len)
-{
-	int timeout = job->port.deadline_ms ? (int)job->port.deadline_ms : -1;
-
 	while (len && !interrupted) {
-		long got = zcdma_stream_write(job->port.session, words, len, timeout);
+		long got = zcdma_stream_write(stream->flow.port.session, words, len,
+					      timeout_of(stream));
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EPIPE) {
-			job->overruns++;
+			stream->overruns++;
 			continue;
 		}
 		if (got < 0)
-			return explain(job, job->port.name);
+			return flow_explain(&stream->flow);
 		words += got;
 		len -= got;
 	}
@@ -268,180 +169,154 @@ static int send_words(struct job *job, const char *words, size_t len)
 }
 
 /* Sent is sent in whole words: bytes that make none wait for more. */
-static int send_all(struct job *job)
+static int send_input(struct stream *stream, char *words, char *data, size_t room)
 {
-	size_t room = job->period / job->width * job->data, held = 0;
-	char *words = malloc(job->period), *data = malloc(room);
-	int ret = words && data ? 0 : complain("%s", strerror(errno));
+	struct flow *flow = &stream->flow;
+	size_t held = 0;
 
-	while (!ret && !interrupted) {
-		ssize_t got = read(job->fd, data + held, room - held);
+	for (;;) {
+		ssize_t got = flow_get(flow, data, held, room);
 		size_t whole;
 
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0)
-			ret = complain("%s: %s", job->file, strerror(errno));
-		if (got <= 0)
-			break;
-		held += got;
-		whole = held - held % job->data;
-		spread(job, words, data, whole);
-		ret = send_words(job, words, whole / job->data * job->width);
-		if (!ret)
-			job->done += whole;
+			return interrupted ? 0 : -1;
+		if ((size_t)got == held)
+			return flow_rest(flow, held);
+		held = got;
+		whole = held - held % flow->data;
+		if (send_words(stream, words, flow_spread(flow, words, data, whole)))
+			return -1;
+		flow->done += whole;
 		memmove(data, data + whole, held - whole);
 		held -= whole;
-		meter(job, false);
+		meter(stream);
 	}
-	if (!ret && held)
-		ret = complain("%s: the last %zu bytes make no word of %zu and were not sent",
-			       job->file, held, job->data);
-	if (!interrupted && zcdma_stream_control(job->port.session, ZCDMA_TX, ZCDMA_STREAM_DRAIN))
-		ret = explain(job, job->port.name);
+}
+
+static int send_all(struct stream *stream)
+{
+	struct flow *flow = &stream->flow;
+	size_t room = stream->period / flow->width * flow->data;
+	char *words = malloc(stream->period), *data = malloc(room);
+	int ret = -1;
+
+	if (words && data)
+		ret = send_input(stream, words, data, room);
+	else
+		complain("%s", strerror(errno));
+	if (!interrupted && zcdma_stream_control(flow->port.session, ZCDMA_TX, ZCDMA_STREAM_DRAIN))
+		ret = flow_explain(flow);
 	free(words);
 	free(data);
 	return ret;
 }
 
-static void summary(struct job *job)
+static void summary(struct stream *stream)
 {
-	double elapsed = seconds(CLOCK_MONOTONIC) - job->started;
-	FILE *out = job->to_stdout ? stderr : stdout;
-	unsigned long long missing = lost(job);
-	const char *kind = job->direction == ZCDMA_TX ? "underrun" : "overrun";
+	const struct flow *flow = &stream->flow;
+	double elapsed = seconds(CLOCK_MONOTONIC) - flow->started;
+	FILE *out = flow_summary_to(flow);
+	unsigned long long missing = lost(stream);
+	bool tx = flow->direction == ZCDMA_TX;
 
-	if (job->json) {
-		fprintf(out, "{\"port\": \"%s\", \"ring\": \"%s\", ", job->port.name,
-			queued(job) ? "queued" : "cyclic");
+	if (flow->json) {
+		fprintf(out, "{\"port\": \"%s\", \"ring\": \"%s\", ", flow->port.name,
+			queued(stream) ? "queued" : "cyclic");
 		fprintf(out, "\"bytes\": %llu, \"seconds\": %.6f, \"bytes_per_second\": %.0f, ",
-			job->done, elapsed, elapsed > 0 ? job->done / elapsed : 0);
-		fprintf(out, "\"%ss\": %llu, \"periods_lost\": %llu}\n", kind, job->overruns,
+			flow->done, elapsed, flow_rate(flow, elapsed));
+		fprintf(out, "\"%ss\": %llu, \"periods_lost\": %llu}\n",
+			tx ? "underrun" : "overrun", stream->overruns, missing);
+	} else if (!flow->quiet) {
+		fprintf(out, "%llu bytes %s %s, %.3f MB/s, %llu periods lost\n", flow->done,
+			tx ? "to" : "from", flow->port.name, flow_rate(flow, elapsed) / 1e6,
 			missing);
-	} else if (!job->quiet) {
-		fprintf(out, "%llu bytes %s %s, %.3f MB/s, %llu periods lost\n",
-			job->done, job->direction == ZCDMA_TX ? "to" : "from", job->port.name,
-			elapsed > 0 ? job->done / elapsed / 1e6 : 0, missing);
 	}
-}
-
-static int open_file(struct job *job)
-{
-	bool rx = job->direction == ZCDMA_RX;
-
-	if (!job->file || !strcmp(job->file, "-")) {
-		job->file = rx ? "standard output" : "standard input";
-		job->fd = rx ? STDOUT_FILENO : STDIN_FILENO;
-		job->to_stdout = rx;
-		return 0;
-	}
-	job->fd = open(job->file, rx ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY, 0666);
-	return job->fd < 0 ? complain("%s: %s", job->file, strerror(errno)) : 0;
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /* A short read needs no long period. */
-static void fit_period(struct job *job)
+static void fit_period(struct stream *stream)
 {
-	uint64_t need = (job->limit + job->data - 1) / job->data * job->width;
+	const struct flow *flow = &stream->flow;
+	uint64_t need = (flow->limit + flow->data - 1) / flow->data * flow->width;
 
-	if (job->period)
+	if (stream->period)
 		return;
-	job->period = need < 4096 && job->limit != UINT64_MAX ? need : 4096;
-	if (job->period < ZCDMA_STREAM_MIN_PERIOD)
-		job->period = ZCDMA_STREAM_MIN_PERIOD;
+	stream->period = need < 4096 && flow->limit != UINT64_MAX ? need : 4096;
+	if (stream->period < ZCDMA_STREAM_MIN_PERIOD)
+		stream->period = ZCDMA_STREAM_MIN_PERIOD;
 }
 
-static int go(struct job *job)
+static int go(struct stream *stream)
 {
+	struct flow *flow = &stream->flow;
 	int ret;
 
-	if (port_look(&job->port, job->direction))
+	if (flow_look(flow))
 		return -1;
-	if (!job->direction && job->port.query.out_directions == (ZCDMA_TX | ZCDMA_RX))
-		return complain("%s sends and receives: say --tx or --rx", job->port.name);
-	if (!job->direction)
-		job->direction = job->port.query.out_directions;
-	job->width = job->port.query.out_width;
-	job->data = job->port.query.out_data;
-	fit_period(job);
-	if (port_take(&job->port) || setup(job) || open_file(job))
+	if (!flow->direction && flow->port.query.out_directions == (ZCDMA_TX | ZCDMA_RX))
+		return complain("%s sends and receives: say --tx or --rx", flow->port.name);
+	if (!flow->direction)
+		flow->direction = flow->port.query.out_directions;
+	fit_period(stream);
+	if (port_take(&flow->port) || setup(stream) || flow_start(flow))
 		return -1;
-	catch_signals();
-	job->started = seconds(CLOCK_MONOTONIC);
-	ret = job->direction == ZCDMA_TX ? send_all(job) : receive(job);
-	meter(job, true);
-	summary(job);
-	if (!ret && job->strict && job->gaps)
-		ret = complain("%s: periods were lost, %llu times: the output has gaps",
-			       job->port.name, job->gaps);
-	if (!ret && job->limit != UINT64_MAX && job->done < job->limit)
+	ret = flow->direction == ZCDMA_TX ? send_all(stream) : receive(stream);
+	flow_meter_end(flow);
+	summary(stream);
+	if (!ret && flow->limit != UINT64_MAX && flow->done < flow->limit)
 		ret = -1;
 	return ret;
 }
 
-static int set_option(struct job *job, int option, const char *argument)
+static int set_option(struct stream *stream, int option, const char *argument)
 {
 	uint64_t value = 0;
 
 	switch (option) {
 	case 'n':
-		if (!parse_size(argument, &job->limit) || !job->limit)
+		if (!parse_size(argument, &stream->flow.limit) || !stream->flow.limit)
 			return complain_usage("--bytes: %s: not a size", argument);
 		return 0;
 	case 'p':
-		if (!parse_size(argument, &job->period) || job->period > UINT32_MAX)
+		if (!parse_size(argument, &stream->period) || stream->period > UINT32_MAX)
 			return complain_usage("--period: %s: not a size", argument);
 		return 0;
 	case 'r':
-		if (!parse_size(argument, &job->ring))
+		if (!parse_size(argument, &stream->ring))
 			return complain_usage("--ring: %s: not a size", argument);
 		return 0;
 	case 'd':
 		if (!parse_number(argument, 600000, &value) || !value)
 			return complain_usage("--deadline: %s: not a number from 1 to 600000",
 					      argument);
-		job->port.deadline_ms = value;
-		return 0;
-	case 'o':
-		job->file = argument;
+		stream->flow.port.deadline_ms = value;
 		return 0;
 	case 't':
 	case 'x':
-		job->direction = option == 't' ? ZCDMA_TX : ZCDMA_RX;
+		stream->flow.direction = option == 't' ? ZCDMA_TX : ZCDMA_RX;
 		return 0;
 	case 'c':
 	case 'u':
-		job->cyclic = option == 'c';
+		stream->cyclic = option == 'c';
 		return 0;
 	case 'q':
-		job->quiet = true;
+		stream->flow.quiet = true;
 		return 0;
 	case 'j':
-		job->json = true;
+		stream->flow.json = true;
 		return 0;
 	default:
 		return EXIT_USAGE;
 	}
 }
 
-static int run_job(struct job *job, int argc, char **argv, const char *short_options,
-		   const char *help, int max_arguments)
+int stream_main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "bytes", required_argument, NULL, 'n' },
 		{ "period", required_argument, NULL, 'p' },
 		{ "ring", required_argument, NULL, 'r' },
 		{ "deadline", required_argument, NULL, 'd' },
-		{ "output", required_argument, NULL, 'o' },
 		{ "tx", no_argument, NULL, 't' },
 		{ "rx", no_argument, NULL, 'x' },
 		{ "cyclic", no_argument, NULL, 'c' },
@@ -451,49 +326,26 @@ static int run_job(struct job *job, int argc, char **argv, const char *short_opt
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
+	struct stream stream = { .flow = { .limit = UINT64_MAX }, .cyclic = -1 };
 	int option, ret;
 
-	job->limit = UINT64_MAX;
-	while ((option = getopt_long(argc, argv, "n:p:r:d:o:txcuqjh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "n:p:r:d:txcuqjh", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return EXIT_DONE;
 		}
-		if (option != '?' && !strchr(short_options, option))
-			return complain_usage("-%c is not for %s", option, command);
-		ret = set_option(job, option, optarg);
+		ret = set_option(&stream, option, optarg);
 		if (ret)
 			return ret;
 	}
 	if (optind == argc)
 		return complain_usage("PORT is missing");
-	if (argc - optind > max_arguments)
-		return complain_usage("%s: superfluous argument", argv[optind + max_arguments]);
-	job->port.name = argv[optind];
+	if (argc - optind > 2)
+		return complain_usage("%s: superfluous argument", argv[optind + 2]);
+	stream.flow.port.name = argv[optind];
 	if (argc - optind > 1)
-		job->file = argv[optind + 1];
-	ret = go(job);
-	port_close(&job->port);
+		stream.flow.file = argv[optind + 1];
+	ret = go(&stream);
+	port_close(&stream.flow.port);
 	return ret ? EXIT_FAILED : EXIT_DONE;
-}
-
-int read_main(int argc, char **argv)
-{
-	struct job job = { .direction = ZCDMA_RX, .cyclic = 0, .strict = true };
-
-	return run_job(&job, argc, argv, "nprdoqj", read_help, 1);
-}
-
-int write_main(int argc, char **argv)
-{
-	struct job job = { .direction = ZCDMA_TX, .cyclic = 0, .strict = true };
-
-	return run_job(&job, argc, argv, "prdqj", write_help, 2);
-}
-
-int stream_main(int argc, char **argv)
-{
-	struct job job = { .cyclic = -1 };
-
-	return run_job(&job, argc, argv, "nprdtxcuqj", stream_help, 2);
 }
