@@ -294,9 +294,13 @@ void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t 
 	spin_unlock(&req->session->lock);
 }
 
-/* Requests next to each other in session->active that have finished for the same taker. */
+/*
+ * Requests next to each other in session->active that have finished for the same taker, or
+ * for a ring and of the same flight.
+ */
 struct finished {
 	struct zcdma_taker *taker;
+	u64 flight;
 	unsigned int nr;
 	struct list_head *first, *last;
 	struct zcdma_stretch written;	/* and not synchronized for the CPU yet */
@@ -332,34 +336,58 @@ static __always_inline void clean_quick(struct zcdma_session *session, struct zc
 	req->src_buffer->users--;
 }
 
+/*
+ * The ring's commands get the completions, all of them clean, and the requests can be used
+ * again. Under session->lock.
+ */
+static void land(struct zcdma_session *session, struct finished *these)
+{
+	zcdma_uring_flight_done(list_entry(these->first, struct zcdma_request, node), these->nr);
+	list_bulk_move_tail(&session->spares, these->first, these->last);
+	session->nr_spares += these->nr;
+	session->outstanding -= these->nr;
+	zcdma_queue_wake_writers(session);
+}
+
 /* They are announced. Under session->lock. */
-static __always_inline void announce_all(struct zcdma_chan *chan, struct finished *these)
+static __always_inline void announce_all(struct zcdma_session *session, struct finished *these)
 {
 	struct zcdma_taker *taker = these->taker;
 
 	if (!these->nr)
 		return;
-	flush(chan, &these->written);
-	list_bulk_move_tail(&taker->done, these->first, these->last);
-	come_to(taker, these->nr);
+	flush(session->chan, &these->written);
+	if (taker) {
+		list_bulk_move_tail(&taker->done, these->first, these->last);
+		come_to(taker, these->nr);
+	} else {
+		land(session, these);
+	}
 	these->nr = 0;
 }
 
-/* Has it finished well, and for a SUBMIT that waits for it? */
+/* Has it finished well, and for a SUBMIT that waits for it, or is it a quick one of a flight? */
 static bool is_plain(const struct zcdma_request *req, const struct finished *these)
 {
-	return !req->pending && req->next == req->body && !req->res && req->taker &&
-	       ((these->nr && req->taker == these->taker) || req->taker->collect);
+	const struct zcdma_taker *taker = req->taker;
+
+	if (req->pending || req->next != req->body || req->res)
+		return false;
+	if (!taker)
+		return req->flight && req->quick;
+	return (these->nr && taker == these->taker) || taker->collect;
 }
 
 /* What zcdma_request_finish() does for one that is plain, but for the announcement. */
 static __always_inline void finish_plain(struct zcdma_session *session,
 					 struct zcdma_request *req, struct finished *these)
 {
-	if (these->nr && (req->taker != these->taker || these->last->next != &req->node))
-		announce_all(session->chan, these);
+	if (these->nr && (req->taker != these->taker || req->flight != these->flight ||
+			  these->last->next != &req->node))
+		announce_all(session, these);
 	if (!these->nr) {
 		these->taker = req->taker;
+		these->flight = req->flight;
 		these->first = &req->node;
 	}
 	these->last = &req->node;
@@ -393,11 +421,11 @@ static unsigned int session_pieces_done(struct zcdma_request **reqs, unsigned in
 		if (!blocked && is_plain(req, &these)) {
 			finish_plain(session, req, &these);
 		} else {
-			announce_all(session->chan, &these);
+			announce_all(session, &these);
 			settle(req);
 		}
 	}
-	announce_all(session->chan, &these);
+	announce_all(session, &these);
 	if (unlikely(session->err))
 		wake_up(&session->wq);
 	spin_unlock(&session->lock);

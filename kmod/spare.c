@@ -33,7 +33,7 @@ static void free_all(struct list_head *list)
 }
 
 /* There is room for writers, and perhaps nothing more to wait for. */
-static void wake_writers(struct zcdma_session *session)
+void zcdma_queue_wake_writers(struct zcdma_session *session)
 {
 	if (wq_has_sleeper(&session->wq))
 		wake_up_poll(&session->wq, EPOLLIN | EPOLLOUT | EPOLLWRNORM);
@@ -43,7 +43,7 @@ static void wake_writers(struct zcdma_session *session)
 void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplus)
 {
 	free_all(surplus);
-	wake_writers(session);
+	zcdma_queue_wake_writers(session);
 }
 
 /**
@@ -170,7 +170,7 @@ int zcdma_queue_reserve(struct zcdma_session *session, unsigned int want,
 		spin_lock_irq(&session->lock);
 		session->outstanding -= missing;
 		spin_unlock_irq(&session->lock);
-		wake_writers(session);
+		zcdma_queue_wake_writers(session);
 		*nr -= missing;
 		return *nr ? 0 : -ENOMEM;
 	}

@@ -278,6 +278,7 @@ struct zcdma_taker {
  * @session: lives as long as the request does.
  * @taker: the SUBMIT that waits for it, or NULL.
  * @uring: the io_uring command that gets the completion, or NULL.
+ * @flight: the same for all that a ring handed in together, and for no others; or 0.
  * @slave: the direction of a port that it is for, or NULL. See slave.c.
  * @fifo: in slave->waiting.
  * @op: what the user wrote.
@@ -313,6 +314,7 @@ struct zcdma_request {
 	struct zcdma_session *session;
 	struct zcdma_taker *taker;
 	struct io_uring_cmd *uring;
+	u64 flight;
 	struct zcdma_slave *slave;
 	struct list_head fifo;
 	struct zcdma_op op;
@@ -385,6 +387,7 @@ static inline void zcdma_request_reset(struct zcdma_request *req,
 	req->session = session;
 	req->taker = NULL;
 	req->uring = NULL;
+	req->flight = 0;
 	req->slave = NULL;
 	req->pending = 0;
 	req->mapped = false;
@@ -641,6 +644,7 @@ void zcdma_chan_settle(struct zcdma_chan *chan);
  * @reaping: one at a time takes completions and cleans up.
  * @buffers: registered memory, by id - 1, with holes. Changed under @reaping.
  * @nr_buffers: places there.
+ * @flights: of its requests; see there.
  * @lock: protects what follows.
  * @queue: requests with pieces to hand out, oldest first.
  * @active: all pieces handed out, or no more to be.
@@ -679,6 +683,7 @@ struct zcdma_session {
 	struct mutex reaping;		/* popping from @done, cleaning what is on a list */
 	struct zcdma_buffer **buffers;	/* changed under @lock as well */
 	unsigned int nr_buffers;
+	atomic64_t flights;
 
 	spinlock_t lock;		/* the rest */
 	struct list_head queue;
@@ -798,6 +803,7 @@ void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch);
 void zcdma_spare_store(struct zcdma_session *session, struct zcdma_request *req);
 void zcdma_spare_thin_out(struct zcdma_session *session, struct list_head *surplus);
 void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplus);
+void zcdma_queue_wake_writers(struct zcdma_session *session);
 
 /* Under session->lock. */
 static inline bool zcdma_spares_too_many(const struct zcdma_session *session)
@@ -865,6 +871,7 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch);
 
 int zcdma_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 void zcdma_uring_finished(struct zcdma_request *req);
+void zcdma_uring_flight_done(struct zcdma_request *req, unsigned int nr);
 
 #include "port.h"
 

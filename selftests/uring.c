@@ -238,6 +238,85 @@ TEST_F(uring, takes_batches)
 	EXPECT_EQ(0, zc_outstanding(self->fd));
 }
 
+/* Of 40 that are handed in together, some are bad, and some are not like the others. */
+TEST_F(uring, what_is_bad_in_a_batch_is_alone)
+{
+	const int number = 40;
+	int wanted[40] = { 0 };
+
+	for (int i = 0; i < number; i++) {
+		struct zcdma_op op = registered(self->dst_id, i * PAGE, self->src_id, i * PAGE,
+						PAGE);
+
+		op.user_data = i;
+		wanted[i] = PAGE;
+		switch (i) {
+		case 0:
+		case 1:
+		case 39:
+			op.src_buffer = 99;
+			wanted[i] = -EINVAL;
+			break;
+		case 7:
+			op.dst = SIZE;
+			wanted[i] = -EFAULT;
+			break;
+		case 12:
+			op.flags = ZCDMA_OP_FLAG_BARRIER;
+			break;
+		case 20:
+			op.dst_buffer = self->src_id;
+			wanted[i] = -EFAULT;
+			break;
+		case 21:
+			op.__reserved1 = 1;
+			wanted[i] = -EINVAL;
+			break;
+		case 27:
+			op = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, i);
+			break;
+		}
+		prep(&self->ring, self->fd, &op);
+	}
+	ASSERT_EQ(number, io_uring_submit(&self->ring));
+	for (int i = 0; i < number; i++) {
+		__u64 nr = number;
+		int res = reap(&self->ring, &nr, NULL);
+
+		ASSERT_GT(number, nr);
+		EXPECT_EQ(wanted[nr], res);
+		wanted[nr] = 0;
+	}
+	for (int i = 0; i < number; i++) {
+		bool bad = i < 2 || i == 7 || i == 20 || i == 21 || i == 39;
+
+		EXPECT_TRUE(pattern_holds(bad ? target : source, self->dst + i * PAGE, i * PAGE,
+					  PAGE));
+	}
+	EXPECT_EQ(0, zc_outstanding(self->fd));
+}
+
+/* A copy of what the one before it in the batch has copied. */
+TEST_F(uring, barriers_hold_in_a_batch)
+{
+	for (int round = 0; round < 20; round++) {
+		pattern_write(target, self->dst, 0, SIZE);
+		for (int i = 0; i < 8; i++) {
+			struct zcdma_op op = registered(self->dst_id, i * PAGE,
+							i ? self->dst_id : self->src_id,
+							i ? (i - 1) * PAGE : 0, PAGE);
+
+			op.flags = i ? ZCDMA_OP_FLAG_BARRIER : 0;
+			prep(&self->ring, self->fd, &op);
+		}
+		ASSERT_EQ(8, io_uring_submit(&self->ring));
+		for (int i = 0; i < 8; i++)
+			ASSERT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+		for (int i = 0; i < 8; i++)
+			ASSERT_TRUE(pattern_holds(source, self->dst + i * PAGE, 0, PAGE));
+	}
+}
+
 /* read() and poll() know nothing of them. */
 TEST_F(uring, completions_come_by_the_ring_alone)
 {
