@@ -202,14 +202,18 @@ static inline void zcdma_port_of_engine(struct zcdma_port *port, struct zcdma_qu
 
 /* ---- slave.c: ops at a port ---- */
 
-void zcdma_slave_init(struct zcdma_slave *s, struct zcdma_session *session, enum zcdma_way way);
-int zcdma_slave_open(struct zcdma_slave *s, struct zcdma_chan *chan, u32 width);
-void zcdma_slave_shut(struct zcdma_slave *s);
 int zcdma_slave_get(struct zcdma_request *req);
 int zcdma_slave_fits(const struct zcdma_request *req, u64 addr);
 int zcdma_slave_claim(struct zcdma_slave *s);
 void zcdma_slave_unclaim(struct zcdma_slave *s);
+void zcdma_slave_collect(struct zcdma_slave *s);
 void zcdma_slave_kick(struct zcdma_session *session);
+
+/* ---- slave_live.c: when they are handed to the engine ---- */
+
+void zcdma_slave_init(struct zcdma_slave *s, struct zcdma_session *session, enum zcdma_way way);
+int zcdma_slave_open(struct zcdma_slave *s, struct zcdma_chan *chan, u32 width);
+void zcdma_slave_shut(struct zcdma_slave *s);
 void zcdma_slave_look(struct zcdma_session *session);
 
 /* ---- stream.c, ring.c ---- */
