@@ -528,16 +528,24 @@ static int open_apart(void)
 	return err ?: port_open("t-apart", 0, 0);
 }
 
-TEST_F(slave, is_over_when_the_file_is_closed)
+/* A session of its own in place of self->fd. */
+static int waiting_apart(WORLD *self)
 {
-	__u64 start;
-	int fd;
+	int fd, err;
 
 	close(self->fd);
 	self->fd = -1;
 	fd = open_apart();
+	err = fd < 0 ? fd : everything_waits(self, fd);
+	return err ?: fd;
+}
+
+TEST_F(slave, is_over_when_the_file_is_closed)
+{
+	int fd = waiting_apart(self);
+	__u64 start;
+
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, everything_waits(self, fd));
 	zc_sleep_ms(100);
 	start = zc_now_ms();
 	close(fd);
@@ -576,14 +584,10 @@ TEST_F(slave, is_over_when_the_engine_leaves)
 {
 	struct zcdma_completion c[5];
 	unsigned int seen = 0;
+	int fd = waiting_apart(self);
 	__u64 start;
-	int fd;
 
-	close(self->fd);
-	self->fd = -1;
-	fd = open_apart();
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, everything_waits(self, fd));
 	EXPECT_EQ(0, zc_poll(fd, POLLIN, 200));
 	start = zc_now_ms();
 	ASSERT_EQ(0, softdma_unbind());
@@ -647,6 +651,12 @@ struct side {
 	__u64 at;			/* bytes that were moved */
 	unsigned int cut_short;
 	bool wrong;
+	struct {
+		__u64 at;
+		size_t len, done;
+		int res;
+	} ops[ROUNDS];
+	atomic_int rounds;
 	atomic_bool over;
 };
 
@@ -679,10 +689,30 @@ static void *moves_on(void *arg)
 			      (side->op == next_recv &&
 			       !pattern_holds(source, side->self->dst + at, at, c.done));
 		side->cut_short += !!c.res;
+		side->ops[round].at = side->at;
+		side->ops[round].len = len;
+		side->ops[round].done = c.done;
+		side->ops[round].res = c.res;
+		side->rounds = round + 1;
 		side->at += c.done;
 	}
 	side->over = true;
 	return NULL;
+}
+
+/* Where one of the sides went wrong: what both did, there and a bit before. */
+static void tell(const struct side *sides)
+{
+	const struct side *recv = &sides[1];
+	__u64 until = recv->ops[recv->rounds - 1].at;
+
+	for (int i = 0; i < 2; i++)
+		for (int round = 0; round < sides[i].rounds; round++)
+			if (sides[i].ops[round].at + 200000 > until &&
+			    sides[i].ops[round].at < until + 50000)
+				printf("# %s: at %llu %zu of %zu, %d\n", i ? "recv" : "send",
+				       sides[i].ops[round].at, sides[i].ops[round].done,
+				       sides[i].ops[round].len, sides[i].ops[round].res);
 }
 
 /*
@@ -706,7 +736,8 @@ TEST_F_TIMEOUT(slave, loses_and_doubles_no_byte, 120)
 	}
 	for (int i = 0; i < 2; i++)
 		pthread_join(sides[i].thread, NULL);
-	EXPECT_FALSE(sides[0].wrong || sides[1].wrong);
+	EXPECT_FALSE(sides[0].wrong || sides[1].wrong)
+		tell(sides);
 	TH_LOG("%llu bytes sent, %u of %d ops cut short; %llu received, %u cut short",
 	       sides[0].at, sides[0].cut_short, ROUNDS, sides[1].at, sides[1].cut_short);
 	EXPECT_LT(0, sides[0].cut_short);
