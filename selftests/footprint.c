@@ -11,7 +11,7 @@
 #include "softdma.h"
 #include "zcdma_util.h"
 
-#define SESSIONS	4000
+#define SESSIONS	(zc_brief() ? 1000 : 4000)
 #define OPS		4096
 #define SLACK		(256 << 10)
 
@@ -186,7 +186,8 @@ TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 120)
 	free = before.free - after.free;
 	TH_LOG("%d sessions: slabs grew by %ld bytes, free memory shrank by %ld", SESSIONS / 2,
 	       slabs, free);
-	EXPECT_GE(SLACK, slabs); /* 131 bytes a session; kmemleak finds what is smaller */
+	/* 131 bytes a session, in brief 524; kmemleak finds what is smaller. */
+	EXPECT_GE(SLACK, slabs);
 	EXPECT_GE(2 * SLACK * sysconf(_SC_NPROCESSORS_ONLN), free); /* each has lists of pages */
 }
 
