@@ -69,7 +69,7 @@ load_target()
 	lacks=			# capabilities tests cannot expect here
 	brief=no		# fewer rounds of what another target runs in full
 	disk=no			# can have a disk (qemu/run --disk)
-	check_timeout=600	# seconds that the selftests may take
+	check_timeout=900	# seconds that the selftests may take, at most
 	unload_timeout=10	# seconds for unloading the modules after a job
 	config=			# build $kernel with this configuration, see debug-kernel
 	# shellcheck source=/dev/null
