@@ -90,7 +90,7 @@ int zcdma_device_mapping(struct zcdma_session *session, struct zcdma_chan *chan)
 
 void zcdma_device_unmapped(struct zcdma_device *device)
 {
-	if (atomic_dec_and_test(&device->mapped))
+	if (atomic_dec_and_test(&device->mapped) && wq_has_sleeper(&device->idle))
 		wake_up(&device->idle);
 }
 

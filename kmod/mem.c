@@ -91,7 +91,7 @@ static int pin_all(struct zcdma_mem *mem, unsigned long addr, unsigned int nr,
 	if (mem->dir != DMA_TO_DEVICE)
 		flags |= FOLL_WRITE;
 
-	while (mem->nr_pages < nr) {
+	for (;;) {
 		long got = pin_user_pages_fast(addr + mem->nr_pages * PAGE_SIZE,
 					       min(nr - mem->nr_pages, PIN_BATCH), flags,
 					       mem->pages + mem->nr_pages);
@@ -99,11 +99,12 @@ static int pin_all(struct zcdma_mem *mem, unsigned long addr, unsigned int nr,
 		if (got <= 0)
 			return pin_error(got);
 		mem->nr_pages += got;
+		if (mem->nr_pages == nr)
+			return 0;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
-	return 0;
 }
 
 /**

@@ -175,16 +175,15 @@ static int submit_some(struct zcdma_session *session, struct zcdma_submit *what,
 static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 		      struct zcdma_taker *taker)
 {
-	while (what->out_accepted < what->count) {
+	for (;;) {
 		int err = submit_some(session, what, taker);
 
-		if (err)
+		if (err || what->out_accepted == what->count)
 			return err;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
-	return 0;
 }
 
 /* Completions of ops that followed each other, to be written at once. */

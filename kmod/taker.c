@@ -40,13 +40,22 @@ static void clean(struct zcdma_request *req)
 void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	struct zcdma_request *req;
+	bool dirty = false;
 
 	if (!taker->dirty)
 		return;
 	mutex_lock(&session->reaping);
-	list_for_each_entry(req, &taker->done, node)
+	list_for_each_entry(req, &taker->done, node) {
 		clean(req);
+		dirty |= !req->clean;
+	}
 	mutex_unlock(&session->reaping);
+	if (dirty)
+		return;
+	spin_lock_irq(&session->lock);
+	taker->dirty = false;
+	list_del(&taker->node);
+	spin_unlock_irq(&session->lock);
 }
 
 /*

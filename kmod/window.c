@@ -314,7 +314,8 @@ static unsigned int fill_window(struct zcdma_chan *chan, struct zcdma_lane *firs
 	bool last, issued = false;
 	int err = 0;
 
-	while (err != -EAGAIN && handed < budget &&
+	/* What comes after the last has been issued says so by "again". */
+	while (!issued && err != -EAGAIN && handed < budget &&
 	       (nr = next_slots(chan, first, min_t(unsigned int, budget - handed, CUT_BATCH),
 				slots))) {
 		last = !zcdma_chan_has_more(chan);

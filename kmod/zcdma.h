@@ -266,7 +266,7 @@ struct zcdma_taker {
 	struct list_head node;		/* session->takers, when dirty */
 	struct list_head done;		/* finished, and nobody else's */
 	bool collect;			/* what finishes comes to @done; else to read() */
-	bool dirty;			/* some of it was not clean when it finished */
+	bool dirty;			/* some of it is not clean */
 	unsigned int left;		/* requests that point here, not finished */
 	struct completion all;		/* @left has dropped to 0 */
 };

@@ -130,7 +130,8 @@ static void softdma_finish(struct softdma_chan *sc, struct softdma_desc *d,
 	sc->calling = false;
 	sc->finished++;
 	spin_unlock_irq(&sc->lock);
-	wake_up_all(&sc->quiet);
+	if (wq_has_sleeper(&sc->quiet))
+		wake_up_all(&sc->quiet);
 }
 
 /*
@@ -161,7 +162,8 @@ bool softdma_tell(struct softdma_chan *sc, struct softdma_desc *d)
 	sc->calling = false;
 	sc->finished++;
 	spin_unlock_irq(&sc->lock);
-	wake_up_all(&sc->quiet);
+	if (wq_has_sleeper(&sc->quiet))
+		wake_up_all(&sc->quiet);
 	return !softdma_cut(d);
 }
 
