@@ -376,12 +376,24 @@ static struct zcdma_request *take_late(struct zcdma_session *session)
 	list_for_each_entry(req, &session->late, node) {
 		if (req->pending)
 			continue;
-		list_del(&req->node);
+		list_del_init(&req->node);
 		found = req;
 		break;
 	}
 	spin_unlock_irq(&session->lock);
 	return found;
+}
+
+/* It is a spare again: registered memory counts on them. */
+static void keep(struct zcdma_session *session, struct zcdma_request *req)
+{
+	LIST_HEAD(surplus);
+
+	spin_lock_irq(&session->lock);
+	zcdma_spare_store(session, req);
+	zcdma_spare_thin_out(session, &surplus);
+	spin_unlock_irq(&session->lock);
+	zcdma_spare_discard(session, &surplus);
 }
 
 /* Nobody can read any more: away with what has finished. */
@@ -436,7 +448,7 @@ void zcdma_session_sweep(struct zcdma_session *session)
 		zcdma_request_clean(req);
 	while ((req = take_late(session))) {
 		zcdma_request_clean(req);
-		zcdma_request_free(req);
+		keep(session, req);
 	}
 	mutex_unlock(&session->reaping);
 	if (session->closed)
