@@ -161,11 +161,12 @@ static void refuse(struct io_uring_cmd *cmd, int err)
 static void refuse_first(struct zcdma_session *session, struct list_head *batch, int err)
 {
 	struct zcdma_request *req = list_first_entry(batch, struct zcdma_request, node);
+	struct io_uring_cmd *cmd = req->uring;
 	LIST_HEAD(refused);
 
 	list_move(&req->node, &refused);
-	refuse(req->uring, err);
 	zcdma_submit_drop(session, &refused);
+	refuse(cmd, err);
 	list_for_each_entry(req, batch, node) {
 		req->res = -ECANCELED;
 		zcdma_request_clean(req);
