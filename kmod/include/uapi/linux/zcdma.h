@@ -835,9 +835,10 @@ struct zcdma_ring {
  * in big_cqe[0]: bytes done in the low half, &enum zcdma_done_flags in the high one,
  * which a 32-bit kernel has no room for.
  *
- * Ops on registered memory are taken in the submitter's own context, without waiting.
- * For others a thread of io_uring's pins the memory. They cannot be cancelled by
- * io_uring; %ZCDMA_IOC_CANCEL can, by the op's user_data.
+ * Ops on registered memory are taken in the submitter's own context, without waiting,
+ * and those of one io_uring_enter() go to the engine together, up to 32 at a time. For
+ * others a thread of io_uring's pins the memory. They cannot be cancelled by io_uring;
+ * %ZCDMA_IOC_CANCEL can, by the op's user_data.
  */
 #define ZCDMA_URING_OP		_IOW(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_op)
 
