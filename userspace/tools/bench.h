@@ -71,6 +71,14 @@ double bench_median(double *values, unsigned int count);
 
 /* Memory to copy, or NULL, which can be freed as well. And something to copy. */
 char *bench_allocate(size_t size);
+
+/*
+ * The same in huge pages, where there are such, so that nothing depends on which small
+ * pages the kernel has left; @size is a multiple of theirs.
+ */
+#define BENCH_HUGE_PAGE		((size_t)2 << 20)
+char *bench_allocate_huge(size_t size);
+
 void bench_free(char *memory, size_t size);
 void bench_fill(char *buffer, size_t size);
 

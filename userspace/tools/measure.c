@@ -28,6 +28,21 @@ char *bench_allocate(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+char *bench_allocate_huge(size_t size)
+{
+	char *memory = bench_allocate(size + BENCH_HUGE_PAGE);
+	size_t head = -(uintptr_t)memory % BENCH_HUGE_PAGE;
+
+	if (!memory)
+		return NULL;
+	if (head)
+		munmap(memory, head);
+	munmap(memory + head + size, BENCH_HUGE_PAGE - head);
+	/* Where there are none, small ones do. */
+	madvise(memory + head, size, MADV_HUGEPAGE);
+	return memory + head;
+}
+
 void bench_free(char *memory, size_t size)
 {
 	if (memory)

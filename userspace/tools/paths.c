@@ -98,15 +98,16 @@ static int measure_paths(const struct bench *bench, struct bed *bed, const struc
 static int measure_size(struct bench *bench, size_t size, struct path_result *result)
 {
 	struct bed bed = { .engine = &bench->engine, .size = size };
-	size_t window;
+	size_t window, room;
 	int ret = -1;
 
 	bed.ops = size * PATH_BATCH <= WINDOW_MAX ? PATH_BATCH : WINDOW_MAX / size;
 	if (!bed.ops)
 		bed.ops = 1;
 	window = bed.ops * size;
-	bed.source = bench_allocate(window);
-	bed.target = bench_allocate(window);
+	room = (window + BENCH_HUGE_PAGE - 1) & -BENCH_HUGE_PAGE;
+	bed.source = bench_allocate_huge(room);
+	bed.target = bench_allocate_huge(room);
 	if (bed.source && bed.target) {
 		bench_fill(bed.source, window);
 		ret = measure_paths(bench, &bed, engine_paths, result);
@@ -115,8 +116,8 @@ static int measure_size(struct bench *bench, size_t size, struct path_result *re
 	} else {
 		complain("%zu bytes twice: %s", window, strerror(ENOMEM));
 	}
-	bench_free(bed.source, window);
-	bench_free(bed.target, window);
+	bench_free(bed.source, room);
+	bench_free(bed.target, room);
 	return ret;
 }
 
