@@ -398,6 +398,7 @@ static __always_inline bool map_whole(struct zcdma_chan *chan, struct zcdma_requ
 				      struct readying *readying)
 {
 	const struct zcdma_buffer *dst = req->dst_buffer, *src = req->src_buffer;
+	const u64 boundary = chan->boundary;
 	const struct zcdma_op *op = &req->op;
 	u64 len = op->len, to, from;
 
@@ -408,8 +409,8 @@ static __always_inline bool map_whole(struct zcdma_chan *chan, struct zcdma_requ
 	from = src->addr + op->src;
 	if (((to | len) & (chan->copy_edge - 1)) || (from & (chan->copy_align - 1)) ||
 	    overlap(to, from, len) ||
-	    !zcdma_buffer_piece(dst, op->dst, len, chan->boundary, &req->dst_at) ||
-	    !zcdma_buffer_piece(src, op->src, len, chan->boundary, &req->src_at))
+	    !zcdma_buffer_piece(dst, op->dst, len, boundary, &req->dst_at) ||
+	    !zcdma_buffer_piece(src, op->src, len, boundary, &req->src_at))
 		return false;
 	req->body = len;
 	req->whole = true;
@@ -427,6 +428,7 @@ static __always_inline bool map_whole(struct zcdma_chan *chan, struct zcdma_requ
  * @batch: pinned, their buffers found. Those from the first on that cannot be done go to
  *	@rest. To be cleaned up even if this fails.
  * @rest: receives them.
+ * @ready: zeroed; counts those of @batch.
  *
  * Touches no user memory. May sleep, but not for ops whose memory is registered,
  * unless it is a fill and the engine does none: that takes a page.
@@ -435,24 +437,30 @@ static __always_inline bool map_whole(struct zcdma_chan *chan, struct zcdma_requ
  * the session takes no more.
  */
 int zcdma_requests_map(struct zcdma_session *session, struct list_head *batch,
-		       struct list_head *rest)
+		       struct list_head *rest, struct zcdma_ready *ready)
 {
 	struct zcdma_chan *chan = session->chan;
 	struct readying readying = {};
+	u64 deadline = U64_MAX;
 	struct zcdma_request *req;
+	unsigned int nr = 0;
 	int err = 0;
 
 	list_for_each_entry(req, batch, node) {
 		/* Before memory is looked at: a barrier that begins now makes this stale. */
 		req->epoch = READ_ONCE(session->epoch);
-		if (map_whole(chan, req, &readying))
-			continue;
-		err = map_any(req);
-		if (err) {
-			zcdma_cut_off(batch, req, rest);
-			break;
+		if (!map_whole(chan, req, &readying)) {
+			err = map_any(req);
+			if (err) {
+				zcdma_cut_off(batch, req, rest);
+				break;
+			}
 		}
+		deadline = min(deadline, req->deadline);
+		nr++;
 	}
+	ready->nr = nr;
+	ready->deadline = deadline;
 	flush(chan, &readying.dst, DMA_FROM_DEVICE);
 	flush(chan, &readying.src, DMA_TO_DEVICE);
 	return err;

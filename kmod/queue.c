@@ -144,35 +144,41 @@ void zcdma_request_fail(struct zcdma_request *req, int err)
 	settle(req);
 }
 
+/* At a port what goes one way goes in order. */
+static void line_up(struct list_head *batch)
+{
+	struct zcdma_request *req;
+
+	list_for_each_entry(req, batch, node)
+		list_add_tail(&req->fifo, &req->slave->waiting);
+}
+
 /**
  * zcdma_queue_add() - put requests into the queue
  * @session: their session.
- * @batch: emptied; they complete by themselves from now on. All have the same taker.
+ * @batch: emptied; they complete by themselves from now on. All have the same taker, and
+ *	all are for ports or none is.
+ * @ready: what zcdma_requests_map() said of them.
  *
  * To be followed by zcdma_session_kick().
  *
  * Return: 0, or why the session takes no more; then @batch is still the caller's.
  */
-int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch)
+int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch,
+		    const struct zcdma_ready *ready)
 {
-	struct zcdma_taker *taker = NULL;
-	struct zcdma_request *req;
-	unsigned int nr = 0;
+	struct zcdma_request *req = list_first_entry(batch, struct zcdma_request, node);
 	int err;
 
 	spin_lock_irq(&session->lock);
 	err = session->err;
-	if (!err) {
-		list_for_each_entry(req, batch, node) {
-			taker = req->taker;
-			nr++;
-			if (!session->watching || req->deadline < session->watch_at)
-				zcdma_queue_watch_from(session, req->deadline);
-			if (req->slave)
-				list_add_tail(&req->fifo, &req->slave->waiting);
-		}
-		if (taker)
-			taker->left += nr;
+	if (!err && ready->nr) {
+		if (!session->watching || ready->deadline < session->watch_at)
+			zcdma_queue_watch_from(session, ready->deadline);
+		if (req->taker)
+			req->taker->left += ready->nr;
+		if (req->slave)
+			line_up(batch);
 		list_splice_tail_init(batch, &session->queue);
 	}
 	spin_unlock_irq(&session->lock);
@@ -240,17 +246,14 @@ unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *c
 			if (held_back(session))
 				break;
 		}
+		next = list_next_entry(req, node);
 		if (req->next < req->body) {
 			slot = &all[__ffs(free)];
 			free &= free - 1;
 			slot->turn = turn++;
-			zcdma_request_cut(session, req, chan, slot);
 			slots[nr++] = slot;
-		}
-		if (req->next < req->body)
-			continue;
-		next = list_next_entry(req, node);
-		if (req->pending) {
+			if (!zcdma_request_cut(session, req, chan, slot))
+				continue;
 			last = &req->node;
 		} else {
 			/* Nothing of it is the engine's: it has finished. */

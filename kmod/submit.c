@@ -41,6 +41,7 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
  */
 int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
 {
+	struct zcdma_ready ready = {};
 	LIST_HEAD(unknown);
 	LIST_HEAD(unmapped);
 	int err, failed, added;
@@ -48,8 +49,8 @@ int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
 	if (list_empty(batch))
 		return 0;
 	err = zcdma_buffers_find(session, batch, &unknown);
-	failed = zcdma_requests_map(session, batch, &unmapped);
-	added = zcdma_queue_add(session, batch);
+	failed = zcdma_requests_map(session, batch, &unmapped, &ready);
+	added = zcdma_queue_add(session, batch, &ready);
 	if (!added)
 		zcdma_session_kick(session);
 	/* In their order: what is left of the batch, then the others. */
@@ -58,54 +59,18 @@ int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
 	return added ?: failed ?: err;
 }
 
-/* Ops on their way from user memory, some at a time. */
-struct fetch {
-	const struct zcdma_submit *what;
-	u64 from;			/* of the next to be fetched */
-	unsigned int wanted;		/* so many more */
-	unsigned int at, nr;		/* those below that were not used yet */
-	struct zcdma_op ops[8];
-};
-
-static int fetch_one(struct fetch *fetch)
+/* Up to @nr ops from the op @index on. Return: how many it got, or -errno. */
+static int fetch(const struct zcdma_submit *what, unsigned int index, unsigned int nr,
+		 struct zcdma_op *ops)
 {
-	void __user *user = u64_to_user_ptr(fetch->from);
+	void __user *from = u64_to_user_ptr(what->ops + (u64)index * what->op_size);
 
-	fetch->at = 0;
-	fetch->nr = 1;
-	fetch->from += fetch->what->op_size;
-	if (fetch->what->op_size == sizeof(fetch->ops[0]))
-		return copy_from_user(fetch->ops, user, sizeof(fetch->ops[0])) ? -EFAULT : 0;
-	return copy_struct_from_user(fetch->ops, sizeof(fetch->ops[0]), user,
-				     fetch->what->op_size);
-}
-
-/* Several at once; where that fails, one by one up to the bad address. */
-static int fetch_some(struct fetch *fetch)
-{
-	unsigned int nr = min_t(unsigned int, fetch->wanted, ARRAY_SIZE(fetch->ops));
-	size_t size = nr * sizeof(fetch->ops[0]);
-
-	if (nr == 1 || fetch->what->op_size != sizeof(fetch->ops[0]) ||
-	    copy_from_user(fetch->ops, u64_to_user_ptr(fetch->from), size))
-		return fetch_one(fetch);
-	fetch->at = 0;
-	fetch->nr = nr;
-	fetch->from += size;
-	return 0;
-}
-
-static int fetch_op(struct fetch *fetch, struct zcdma_op *op)
-{
-	if (fetch->at == fetch->nr) {
-		int err = fetch_some(fetch);
-
-		if (err)
-			return err;
-	}
-	fetch->wanted--;
-	*op = fetch->ops[fetch->at++];
-	return 0;
+	if (what->op_size != sizeof(*ops))
+		return copy_struct_from_user(ops, sizeof(*ops), from, what->op_size) ?: 1;
+	if (nr > 1 && !copy_from_user(ops, from, nr * sizeof(*ops)))
+		return nr;
+	/* One by one, up to the bad address. */
+	return copy_from_user(ops, from, sizeof(*ops)) ? -EFAULT : 1;
 }
 
 /* The next ops, as far as they are good. Return: 0, or what is wrong with the first of @rest. */
@@ -113,29 +78,36 @@ static int fetch_all(struct zcdma_session *session, const struct zcdma_submit *w
 		     struct zcdma_taker *taker, unsigned int nr, struct list_head *batch,
 		     struct list_head *rest)
 {
-	struct fetch fetch __uninitialized;
-	u64 now = ktime_get_ns();
+	struct zcdma_op ops[8] __uninitialized;
 	unsigned int index = what->out_accepted;
-	struct zcdma_request *req, *bad = NULL;
-	int err = 0;
+	struct zcdma_request *req, *bad;
+	u64 now = ktime_get_ns();
+	int got = 0, used = 0, err;
 
-	fetch.what = what;
-	fetch.from = what->ops + (u64)what->out_accepted * what->op_size;
-	fetch.wanted = nr;
-	fetch.at = 0;
-	fetch.nr = 0;
 	list_for_each_entry(req, batch, node) {
 		zcdma_request_reset(req, session);
-		if (bad)
-			continue;
+		if (used == got) {
+			got = fetch(what, index, min_t(unsigned int, nr, ARRAY_SIZE(ops)), ops);
+			used = 0;
+			nr -= got;
+		}
+		if (got < 0) {
+			err = got;
+			goto bad;
+		}
 		req->taker = taker;
 		req->index = index++;
-		err = fetch_op(&fetch, &req->op) ?: zcdma_request_begin(req, now);
+		req->op = ops[used++];
+		err = zcdma_request_begin(req, now);
 		if (err)
-			bad = req;
+			goto bad;
 	}
-	if (bad)
-		zcdma_cut_off(batch, bad, rest);
+	return 0;
+bad:
+	bad = req;
+	list_for_each_entry_continue(req, batch, node)
+		zcdma_request_reset(req, session);
+	zcdma_cut_off(batch, bad, rest);
 	return err;
 }
 

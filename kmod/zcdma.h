@@ -370,8 +370,15 @@ struct zcdma_slot {
 
 struct zcdma_request *zcdma_request_alloc(gfp_t gfp);
 int zcdma_request_pin(struct zcdma_request *req, u64 now);
+
+/* Of a batch that the engine may have: how many they are, and the first deadline. */
+struct zcdma_ready {
+	unsigned int nr;
+	u64 deadline;
+};
+
 int zcdma_requests_map(struct zcdma_session *session, struct list_head *batch,
-		       struct list_head *rest);
+		       struct list_head *rest, struct zcdma_ready *ready);
 void zcdma_request_clean(struct zcdma_request *req);
 void zcdma_request_free(struct zcdma_request *req);
 void zcdma_request_conclude(struct zcdma_request *req);
@@ -741,10 +748,12 @@ static inline void zcdma_cut_off(struct list_head *batch, struct zcdma_request *
 /* A copy of registered memory, with nothing special: nothing else is wrong with it, either. */
 static inline bool zcdma_op_is_simple(const struct zcdma_op *op)
 {
-	u32 special = op->flags | op->deadline_ms | op->__reserved1 | op->__reserved0[0] |
-		      op->__reserved0[1] | op->__reserved0[2];
+	/* And __reserved0: at once. */
+	const u8 opcode[4] = { ZCDMA_OP_COPY };
 
-	return op->opcode == ZCDMA_OP_COPY && !(special | op->__reserved2) &&
+	BUILD_BUG_ON(offsetofend(struct zcdma_op, __reserved0) != sizeof(opcode));
+	return !memcmp(op, opcode, sizeof(opcode)) &&
+	       !(op->flags | op->deadline_ms | op->__reserved1 | op->__reserved2) &&
 	       op->src_buffer && op->dst_buffer && op->len - 1 < ZCDMA_MAX_LEN &&
 	       (op->src | op->dst) <= S64_MAX;
 }
@@ -777,21 +786,22 @@ static inline void zcdma_buffers_put(struct zcdma_request *req)
 		wake_up(&session->wq);
 }
 
-/* The next piece of a body that has some left. Under session->lock. */
-static inline void zcdma_request_cut(struct zcdma_session *session, struct zcdma_request *req,
+/* The next piece of a body that has some left. Under session->lock. Return: is it the last? */
+static inline bool zcdma_request_cut(struct zcdma_session *session, struct zcdma_request *req,
 				     const struct zcdma_chan *chan, struct zcdma_slot *slot)
 {
 	slot->req = req;
-	if (req->whole && req->body <= chan->max_piece && req->epoch == session->epoch) {
-		slot->offset = 0;
-		slot->dst = zcdma_cursor_addr(&req->dst_at);
-		slot->src = zcdma_cursor_addr(&req->src_at);
-		slot->len = req->body;
-		req->next = req->body;
-		req->pending = 1;
-	} else {
+	if (!req->whole || req->body > chan->max_piece || req->epoch != session->epoch) {
 		zcdma_request_cut_some(req, slot);
+		return req->next == req->body;
 	}
+	slot->offset = 0;
+	slot->dst = zcdma_cursor_addr(&req->dst_at);
+	slot->src = zcdma_cursor_addr(&req->src_at);
+	slot->len = req->body;
+	req->next = req->body;
+	req->pending = 1;
+	return true;
 }
 
 /* ---- spare.c: spare requests, and places in the queue ---- */
@@ -813,7 +823,8 @@ static inline bool zcdma_spares_too_many(const struct zcdma_session *session)
 
 /* ---- queue.c: the way of requests through their session ---- */
 
-int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch);
+int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch,
+		    const struct zcdma_ready *ready);
 unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
 			     unsigned int max, struct zcdma_slot **slots);
 void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t len);

@@ -172,7 +172,7 @@ static void reader_stops(struct __test_metadata *_metadata, char *buf, __u32 fla
 		ASSERT_EQ(period, stream_read(fd, buf, period));
 		status = stream_status(fd, ZCDMA_RX);
 		EXPECT_LT(0, status.out_lost - lost);
-		/* What the ring has no room for; but the engine is a thread that may have to wait. */
+		/* What the ring has no room for; the engine is a thread, and may have to wait. */
 		EXPECT_LE((sent / 4 * 3 - ring) / period, status.out_lost - lost);
 		memcpy(&word, buf, 4);
 		EXPECT_EQ(at + (status.out_lost - lost) * period, word * 4ULL);
