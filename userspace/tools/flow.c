@@ -28,6 +28,32 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+int flow_set_option(struct flow *flow, int option, const char *argument)
+{
+	uint64_t value;
+
+	switch (option) {
+	case 'n':
+		if (!parse_size(argument, &flow->limit) || !flow->limit)
+			return complain_usage("--bytes: %s: not a size", argument);
+		return EXIT_DONE;
+	case 'd':
+		if (!parse_number(argument, 600000, &value) || !value)
+			return complain_usage("--deadline: %s: not a number from 1 to 600000",
+					      argument);
+		flow->port.deadline_ms = value;
+		return EXIT_DONE;
+	case 'q':
+		flow->quiet = true;
+		return EXIT_DONE;
+	case 'j':
+		flow->json = true;
+		return EXIT_DONE;
+	default:
+		return EXIT_USAGE;
+	}
+}
+
 int flow_look(struct flow *flow)
 {
 	if (port_look(&flow->port, flow->direction))

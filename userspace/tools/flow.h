@@ -41,6 +41,12 @@ struct flow {
 /* SIGINT or SIGTERM came, since flow_start(). */
 extern atomic_bool interrupted;
 
+/*
+ * Take one of the options that all of them have, if it is one: 'n', 'd', 'q', 'j'. Returns
+ * an exit code; EXIT_USAGE, without a word, for any other.
+ */
+int flow_set_option(struct flow *flow, int option, const char *argument);
+
 /* Look at the port and what its words are. 0, or -1 after telling why not. */
 int flow_look(struct flow *flow);
 

@@ -270,43 +270,25 @@ static int go(struct stream *stream)
 
 static int set_option(struct stream *stream, int option, const char *argument)
 {
-	uint64_t value = 0;
-
 	switch (option) {
-	case 'n':
-		if (!parse_size(argument, &stream->flow.limit) || !stream->flow.limit)
-			return complain_usage("--bytes: %s: not a size", argument);
-		return 0;
 	case 'p':
 		if (!parse_size(argument, &stream->period) || stream->period > UINT32_MAX)
 			return complain_usage("--period: %s: not a size", argument);
-		return 0;
+		return EXIT_DONE;
 	case 'r':
 		if (!parse_size(argument, &stream->ring))
 			return complain_usage("--ring: %s: not a size", argument);
-		return 0;
-	case 'd':
-		if (!parse_number(argument, 600000, &value) || !value)
-			return complain_usage("--deadline: %s: not a number from 1 to 600000",
-					      argument);
-		stream->flow.port.deadline_ms = value;
-		return 0;
+		return EXIT_DONE;
 	case 't':
 	case 'x':
 		stream->flow.direction = option == 't' ? ZCDMA_TX : ZCDMA_RX;
-		return 0;
+		return EXIT_DONE;
 	case 'c':
 	case 'u':
 		stream->cyclic = option == 'c';
-		return 0;
-	case 'q':
-		stream->flow.quiet = true;
-		return 0;
-	case 'j':
-		stream->flow.json = true;
-		return 0;
+		return EXIT_DONE;
 	default:
-		return EXIT_USAGE;
+		return flow_set_option(&stream->flow, option, argument);
 	}
 }
 

@@ -344,34 +344,16 @@ static int go(struct transfer *t)
 
 static int set_option(struct transfer *t, int option, const char *argument)
 {
-	uint64_t value = 0;
-
 	switch (option) {
-	case 'n':
-		if (!parse_size(argument, &t->flow.limit) || !t->flow.limit)
-			return complain_usage("--bytes: %s: not a size", argument);
-		return 0;
 	case 'b':
 		if (!parse_size(argument, &t->size) || !t->size)
 			return complain_usage("--block: %s: not a size", argument);
-		return 0;
-	case 'd':
-		if (!parse_number(argument, 600000, &value) || !value)
-			return complain_usage("--deadline: %s: not a number from 1 to 600000",
-					      argument);
-		t->flow.port.deadline_ms = value;
-		return 0;
+		return EXIT_DONE;
 	case 'o':
 		t->flow.file = argument;
-		return 0;
-	case 'q':
-		t->flow.quiet = true;
-		return 0;
-	case 'j':
-		t->flow.json = true;
-		return 0;
+		return EXIT_DONE;
 	default:
-		return EXIT_USAGE;
+		return flow_set_option(&t->flow, option, argument);
 	}
 }
 
