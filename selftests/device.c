@@ -71,21 +71,6 @@ static struct zcdma_op recv_op(__u64 to, size_t len, __u32 buffer)
 	};
 }
 
-static struct zcdma_completion one(int fd, struct zcdma_op op)
-{
-	struct zcdma_completion c = { 0 };
-	int err = zc_submit_wait(fd, &op, 1, &c, NULL);
-
-	if (err)
-		c.res = err;
-	return c;
-}
-
-static int refusal(int fd, struct zcdma_op op)
-{
-	return zc_submit(fd, &op, 1, NULL);
-}
-
 /* What the target lacks for tests of a device that takes something, or NULL. */
 static const char *no_sender(void)
 {
@@ -164,8 +149,8 @@ static void receive_everywhere(struct __test_metadata *_metadata, WORLD *self, _
 	for (size_t l = 0; l < ARRAY_SIZE(lens); l++) {
 		for (size_t o = 0; o < ARRAY_SIZE(offsets); o++) {
 			size_t to = PAGE + offsets[o];
-			struct zcdma_completion c = one(self->fd,
-							recv_op(begin + to, lens[l], buffer));
+			struct zcdma_op op = recv_op(begin + to, lens[l], buffer);
+			struct zcdma_completion c = port_op(self->fd, op);
 
 			ASSERT_EQ(0, c.res)
 				TH_LOG("%zu bytes to %zu", lens[l], to);
@@ -289,7 +274,7 @@ TEST_F_TIMEOUT(device, takes_any_memory, 60)
 	for (size_t o = 0; o < ARRAY_SIZE(offsets); o++) {
 		char *from = self->memory + offsets[o];
 		struct text text = make_text(self, from, 1 + 40 * (o & 1));
-		struct zcdma_completion c = one(self->fd, send_op(zc_ptr(from), text.len, 0));
+		struct zcdma_completion c = port_op(self->fd, send_op(zc_ptr(from), text.len, 0));
 
 		EXPECT_EQ(0, c.res);
 		EXPECT_EQ(text.len, c.done);
@@ -361,7 +346,7 @@ TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
 		struct zcdma_completion c;
 
 		op.deadline_ms = 1 + cut_short;
-		c = one(self->fd, op);
+		c = port_op(self->fd, op);
 		ASSERT_TRUE(!c.res || c.res == -ETIMEDOUT);
 		ASSERT_TRUE(c.flags & ZCDMA_DONE_RESIDUE);
 		cut_short += !!c.res;
@@ -390,14 +375,14 @@ TEST_F(device, goes_one_way_in_whole_words)
 		fd = port_open(ports[i]->out_name, 0, 0);
 		ASSERT_LE(0, fd);
 		wrong = sends ? recv_op(at, PAGE, 0) : send_op(at, PAGE, 0);
-		EXPECT_EQ(-EOPNOTSUPP, refusal(fd, wrong));
+		EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, wrong));
 		wrong = zc_copy_op(self->memory, self->memory + PAGE, 64, 0);
-		EXPECT_EQ(-EOPNOTSUPP, refusal(fd, wrong));
+		EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, wrong));
 		if (ports[i]->out_width > 1) {
 			wrong = sends ? send_op(at, 6, 0) : recv_op(at, 6, 0);
-			EXPECT_EQ(-EINVAL, refusal(fd, wrong));
+			EXPECT_EQ(-EINVAL, port_refusal(fd, wrong));
 			wrong = sends ? send_op(at + 2, 4, 0) : recv_op(at + 2, 4, 0);
-			EXPECT_EQ(-EINVAL, refusal(fd, wrong));
+			EXPECT_EQ(-EINVAL, port_refusal(fd, wrong));
 		}
 		EXPECT_EQ(-EBUSY, port_open(ports[i]->out_name, 0, 0));
 		close(fd);

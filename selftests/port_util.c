@@ -76,6 +76,24 @@ int port_open(const char *name, __u32 deadline_ms, int flags)
 	return err;
 }
 
+struct zcdma_completion port_op(int fd, struct zcdma_op op)
+{
+	struct zcdma_completion c = { 0 };
+	int err = zc_submit_wait(fd, &op, 1, &c, NULL);
+
+	if (err)
+		c.res = err;
+	return c;
+}
+
+int port_refusal(int fd, struct zcdma_op op)
+{
+	__u32 accepted = 99;
+	int err = zc_submit(fd, &op, 1, &accepted);
+
+	return err && accepted ? -EPROTO : err;
+}
+
 int stream_setup(int fd, __u32 direction, __u32 flags, __u32 period, __u64 ring)
 {
 	struct zcdma_stream_setup how = {

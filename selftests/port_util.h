@@ -24,6 +24,12 @@ int port_query(const char *name, struct zcdma_query_port *query);
 /* Open and attach: a descriptor or -errno. @deadline_ms may be 0. */
 int port_open(const char *name, __u32 deadline_ms, int flags);
 
+/* One op, waited for: what became of it; res may be SUBMIT's error. */
+struct zcdma_completion port_op(int fd, struct zcdma_op op);
+
+/* One op that SUBMIT is to refuse: what it says. */
+int port_refusal(int fd, struct zcdma_op op);
+
 int stream_setup(int fd, __u32 direction, __u32 flags, __u32 period, __u64 ring);
 int stream_do(int fd, __u32 direction, __u32 action);
 struct zcdma_stream_status stream_status(int fd, __u32 direction);

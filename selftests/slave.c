@@ -83,25 +83,6 @@ static struct zcdma_op within(struct zcdma_op op, __u32 deadline_ms)
 	return op;
 }
 
-/* One op, waited for: what became of it; res may be SUBMIT's error. */
-static struct zcdma_completion one(int fd, struct zcdma_op op)
-{
-	struct zcdma_completion c = { 0 };
-	int err = zc_submit_wait(fd, &op, 1, &c, NULL);
-
-	if (err)
-		c.res = err;
-	return c;
-}
-
-static int refusal(int fd, struct zcdma_op op)
-{
-	__u32 accepted = 99;
-	int err = zc_submit(fd, &op, 1, &accepted);
-
-	return err && accepted ? -EPROTO : err;
-}
-
 /* Both at once: the FIFO is shorter than most of them. */
 static int loop(int fd, struct zcdma_op send, struct zcdma_op recv)
 {
@@ -316,7 +297,7 @@ TEST_F(slave, is_not_for_an_engine_that_cannot_be_stopped)
 	ASSERT_EQ(0, softdma_rebuild("no_terminate=Y"));
 	fd = port_open("t-loop", 0, 0);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EOPNOTSUPP, refusal(fd, send_op(self->src, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, send_op(self->src, 64, 1)));
 	close(fd);
 }
 
@@ -326,14 +307,14 @@ TEST_F(slave, that_fails_says_how_far_it_came)
 	struct zcdma_completion c;
 
 	ASSERT_EQ(0, softdma_set("fail_nth", 1));
-	c = one(self->fd, send_op(self->src, 1000, 1));
+	c = port_op(self->fd, send_op(self->src, 1000, 1));
 	EXPECT_EQ(-EIO, c.res);
 	EXPECT_EQ(500, c.done);
 	EXPECT_TRUE(c.flags & ZCDMA_DONE_RESIDUE);
 	EXPECT_TRUE(c.flags & ZCDMA_DONE_REPORTED);
-	c = one(self->fd, send_op(self->src + 500, 500, 1));
+	c = port_op(self->fd, send_op(self->src + 500, 500, 1));
 	EXPECT_EQ(0, c.res);
-	c = one(self->fd, recv_op(self->dst, 1000, 1));
+	c = port_op(self->fd, recv_op(self->dst, 1000, 1));
 	EXPECT_EQ(0, c.res);
 	EXPECT_TRUE(arrived(self, 0, 0, 1000));
 }
@@ -347,16 +328,16 @@ TEST_F(slave, that_fails_in_the_middle_is_stopped_there)
 	ASSERT_EQ(0, softdma_set("max_len", 64));
 	ASSERT_EQ(0, softdma_set("fail_nth", 10));
 	/* A page: it is one segment, of which the engine finds a 64th short enough. */
-	c = one(self->fd, send_op(self->src, PAGE, 1));
+	c = port_op(self->fd, send_op(self->src, PAGE, 1));
 	EXPECT_EQ(-EIO, c.res);
 	EXPECT_EQ(9 * 64 + 32, c.done);
 	ASSERT_EQ(0, softdma_reset());
 	/* What came before is there; one piece may have come after. */
-	c = one(self->fd, recv_op(self->dst, 9 * 64 + 32, 1));
+	c = port_op(self->fd, recv_op(self->dst, 9 * 64 + 32, 1));
 	EXPECT_EQ(0, c.res);
 	EXPECT_TRUE(arrived(self, 0, 0, 9 * 64 + 32));
 	op = within(recv_op(self->dst, FIFO, 1), 300);
-	c = one(self->fd, op);
+	c = port_op(self->fd, op);
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_GE(64, c.done);
 }
@@ -366,7 +347,7 @@ TEST_F(slave, that_fails_in_the_middle_is_stopped_there)
 TEST_F(slave, that_nothing_comes_for_times_out)
 {
 	__u64 start = zc_now_ms();
-	struct zcdma_completion c = one(self->fd, within(recv_op(self->dst, PAGE, 7), 300));
+	struct zcdma_completion c = port_op(self->fd, within(recv_op(self->dst, PAGE, 7), 300));
 
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_EQ(0, c.done);
@@ -386,8 +367,8 @@ static void some_comes(struct __test_metadata *_metadata, WORLD *self, size_t to
 {
 	struct zcdma_completion c;
 
-	ASSERT_EQ(0, one(self->fd, send_op(self->src, part, 1)).res);
-	c = one(self->fd, within(recv_op(self->dst + to, len, 1), 200));
+	ASSERT_EQ(0, port_op(self->fd, send_op(self->src, part, 1)).res);
+	c = port_op(self->fd, within(recv_op(self->dst + to, len, 1), 200));
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_EQ(part, c.done);
 	EXPECT_TRUE(pattern_holds(source, self->dst + to, 0, part));
@@ -411,7 +392,7 @@ TEST_F(slave, that_some_comes_for_says_how_much)
 /* No byte is lost or sent twice where the device takes no more. */
 TEST_F(slave, that_is_not_taken_can_be_gone_on_with)
 {
-	struct zcdma_completion c = one(self->fd, within(send_op(self->src, 3 * FIFO, 1), 200));
+	struct zcdma_completion c = port_op(self->fd, within(send_op(self->src, 3 * FIFO, 1), 200));
 
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_EQ(FIFO, c.done);
@@ -431,13 +412,13 @@ TEST_F(slave, whose_residue_is_coarse_counts_whole_pieces)
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, softdma_set("max_len", 1000));
 	/* It is full 100 bytes before a page ends: no piece ends there. */
-	ASSERT_EQ(0, one(self->fd, send_op(self->src, 100, 0)).res);
-	c = one(self->fd, within(send_op(self->src, 3 * FIFO, 1), 300));
+	ASSERT_EQ(0, port_op(self->fd, send_op(self->src, 100, 0)).res);
+	c = port_op(self->fd, within(send_op(self->src, 3 * FIFO, 1), 300));
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_FALSE(c.flags & ZCDMA_DONE_RESIDUE);
 	EXPECT_GT(FIFO - 100, c.done);
 	EXPECT_LT(0, c.done);
-	EXPECT_EQ(0, one(self->fd, recv_op(self->dst, FIFO, 2)).res);
+	EXPECT_EQ(0, port_op(self->fd, recv_op(self->dst, FIFO, 2)).res);
 	EXPECT_TRUE(pattern_holds(source, self->dst, 0, 100));
 	EXPECT_TRUE(pattern_holds(source, self->dst + 100, 0, FIFO - 100));
 }
@@ -457,7 +438,7 @@ TEST_F(slave, has_a_deadline_of_its_own)
 	EXPECT_EQ(1, c[0].user_data);
 	EXPECT_EQ(-ETIMEDOUT, c[0].res);
 	EXPECT_EQ(0, c[0].done);
-	ASSERT_EQ(0, one(self->fd, send_op(self->src, 2000, 3)).res);
+	ASSERT_EQ(0, port_op(self->fd, send_op(self->src, 2000, 3)).res);
 	ASSERT_EQ(2, zc_reap(self->fd, c, 2, PATIENCE));
 	EXPECT_EQ(0, c[0].user_data);
 	EXPECT_EQ(2, c[1].user_data);
@@ -485,7 +466,7 @@ TEST_F(slave, is_cancelled_waiting_or_begun)
 	ASSERT_EQ(1, zc_reap(self->fd, c, 1, PATIENCE));
 	EXPECT_EQ(1, c[0].user_data);
 	EXPECT_EQ(-ECANCELED, c[0].res);
-	ASSERT_EQ(0, one(self->fd, send_op(self->src, 600, 3)).res);
+	ASSERT_EQ(0, port_op(self->fd, send_op(self->src, 600, 3)).res);
 	zc_sleep_ms(100);
 	EXPECT_EQ(0, zc_cancel(self->fd, 0, 0, &nr));
 	EXPECT_EQ(1, nr);
@@ -495,7 +476,7 @@ TEST_F(slave, is_cancelled_waiting_or_begun)
 	EXPECT_EQ(600, c[0].done);
 	EXPECT_TRUE(pattern_holds(source, self->dst, 0, 600));
 	/* The third one is untouched, and has its turn now. */
-	ASSERT_EQ(0, one(self->fd, send_op(self->src, 1000, 3)).res);
+	ASSERT_EQ(0, port_op(self->fd, send_op(self->src, 1000, 3)).res);
 	ASSERT_EQ(1, zc_reap(self->fd, c, 1, PATIENCE));
 	EXPECT_EQ(2, c[0].user_data);
 	EXPECT_EQ(0, c[0].res);
@@ -564,7 +545,7 @@ TEST_F(slave, is_over_when_its_owner_is_killed)
 		fd = open_apart();
 		CHILD_CHECK(fd >= 0);
 		CHILD_CHECK(!everything_waits(self, fd));
-		one(fd, within(recv_op(self->dst, 8, 5), 60000));
+		port_op(fd, within(recv_op(self->dst, 8, 5), 60000));
 	}
 	zc_sleep_ms(500);
 	ASSERT_LT(self->pinned, zc_pinned_pages());
@@ -600,7 +581,7 @@ TEST_F(slave, is_over_when_the_engine_leaves)
 		EXPECT_EQ(c[i].user_data ? 0 : FIFO, c[i].done);
 	}
 	EXPECT_EQ(0x1f, seen);
-	EXPECT_EQ(-ENODEV, refusal(fd, send_op(self->src, 64, 1)));
+	EXPECT_EQ(-ENODEV, port_refusal(fd, send_op(self->src, 64, 1)));
 	EXPECT_EQ(-ENODEV, zc_read(fd, c, 1));
 	EXPECT_TRUE(zc_pinned_falls_to(self->pinned + SIZE / PAGE, 2000));
 	ASSERT_EQ(0, softdma_bind());
@@ -632,7 +613,7 @@ TEST_F(slave, goes_on_when_a_signal_ends_the_wait)
 	EXPECT_EQ(-EINTR, zc_submit_wait(self->fd, &op, 1, &c, &accepted));
 	EXPECT_EQ(1, accepted);
 	EXPECT_EQ(0, zc_wait(pid));
-	EXPECT_EQ(0, one(self->fd, send_op(self->src, 64, 1)).res);
+	EXPECT_EQ(0, port_op(self->fd, send_op(self->src, 64, 1)).res);
 	ASSERT_EQ(1, zc_reap(self->fd, &c, 1, PATIENCE));
 	EXPECT_EQ(0, c.res);
 	EXPECT_EQ(9, c.user_data);
@@ -682,8 +663,8 @@ static void *moves_on(void *arg)
 
 		if (len > SIZE - at)
 			len = SIZE - at;
-		c = one(side->self->fd, within(side->op(side, len),
-					       1 + rand_r(&side->seed) % 20));
+		c = port_op(side->self->fd, within(side->op(side, len),
+						   1 + rand_r(&side->seed) % 20));
 		side->wrong = (c.res && c.res != -ETIMEDOUT && c.res != -ECANCELED) ||
 			      c.done > len || (!c.res && c.done != len) ||
 			      (side->op == next_recv &&
@@ -742,7 +723,7 @@ TEST_F_TIMEOUT(slave, loses_and_doubles_no_byte, 120)
 	       sides[0].at, sides[0].cut_short, ROUNDS, sides[1].at, sides[1].cut_short);
 	EXPECT_LT(0, sides[0].cut_short);
 	EXPECT_LT(0, sides[1].cut_short);
-	c = one(self->fd, within(recv_op(self->dst, 2 * FIFO, 1), 300));
+	c = port_op(self->fd, within(recv_op(self->dst, 2 * FIFO, 1), 300));
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_EQ(sides[0].at - sides[1].at, c.done);
 	EXPECT_EQ(0, zc_outstanding(self->fd));
@@ -757,14 +738,14 @@ TEST_F(slave, and_a_stream_do_not_go_together)
 
 	ASSERT_EQ(0, zc_submit(self->fd, &op, 1, NULL));
 	EXPECT_EQ(-EBUSY, stream_setup(self->fd, ZCDMA_RX, 0, 4096, 65536));
-	EXPECT_EQ(0, one(self->fd, send_op(self->src, 64, 1)).res);
+	EXPECT_EQ(0, port_op(self->fd, send_op(self->src, 64, 1)).res);
 	ASSERT_EQ(1, zc_reap(self->fd, &c, 1, PATIENCE));
 	EXPECT_EQ(0, c.res);
 	ASSERT_EQ(0, stream_setup(self->fd, ZCDMA_RX, 0, 64, 640));
-	EXPECT_EQ(-EBUSY, refusal(self->fd, op));
+	EXPECT_EQ(-EBUSY, port_refusal(self->fd, op));
 	/* The other direction is as it was. */
 	EXPECT_EQ(0, stream_do(self->fd, ZCDMA_RX, ZCDMA_STREAM_START));
-	EXPECT_EQ(0, one(self->fd, send_op(self->src + 64, 128, 1)).res);
+	EXPECT_EQ(0, port_op(self->fd, send_op(self->src + 64, 128, 1)).res);
 	EXPECT_EQ(128, stream_read(self->fd, self->dst, 128));
 	EXPECT_TRUE(pattern_holds(source, self->dst, 64, 128));
 }
@@ -784,16 +765,16 @@ TEST_F(slave, wants_whole_words)
 	struct zcdma_op op = send_op((void *)0, 4, 1);
 
 	ASSERT_LT(0, id);
-	EXPECT_EQ(-EINVAL, refusal(self->fd, send_op(self->src, 3, 1)));
-	EXPECT_EQ(-EINVAL, refusal(self->fd, send_op(self->src, 5, 1)));
-	EXPECT_EQ(-EINVAL, refusal(self->fd, send_op(self->src + 2, 4, 1)));
-	EXPECT_EQ(-EINVAL, refusal(self->fd, recv_op(self->dst, 4098, 1)));
-	EXPECT_EQ(-EINVAL, refusal(self->fd, recv_op(self->dst + 1, 4096, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, send_op(self->src, 3, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, send_op(self->src, 5, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, send_op(self->src + 2, 4, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, recv_op(self->dst, 4098, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, recv_op(self->dst + 1, 4096, 1)));
 	op.src_buffer = id;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op.src = 2;
-	EXPECT_EQ(0, one(self->fd, op).res);
-	EXPECT_EQ(0, one(self->fd, recv_op(self->dst, 4, 1)).res);
+	EXPECT_EQ(0, port_op(self->fd, op).res);
+	EXPECT_EQ(0, port_op(self->fd, recv_op(self->dst, 4, 1)).res);
 	EXPECT_TRUE(arrived(self, 0, 4, 4));
 }
 
@@ -801,22 +782,22 @@ TEST_F(slave, wants_a_direction_and_an_opcode_that_are_there)
 {
 	int fd;
 
-	EXPECT_EQ(-EOPNOTSUPP, refusal(self->fd, zc_copy_op(self->dst, self->src, 64, 1)));
-	EXPECT_EQ(-EOPNOTSUPP, refusal(self->fd, zc_fill_op(self->dst, 7, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(self->fd, zc_copy_op(self->dst, self->src, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(self->fd, zc_fill_op(self->dst, 7, 64, 1)));
 	close(self->fd);
 	self->fd = -1;
 	fd = port_open("t-rx", 0, 0);
-	EXPECT_EQ(-EOPNOTSUPP, refusal(fd, send_op(self->src, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, send_op(self->src, 64, 1)));
 	close(fd);
 	fd = port_open("t-tx", 0, 0);
-	EXPECT_EQ(-EOPNOTSUPP, refusal(fd, recv_op(self->dst, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, recv_op(self->dst, 64, 1)));
 	close(fd);
 	fd = zc_session("softdma", 0);
-	EXPECT_EQ(-EOPNOTSUPP, refusal(fd, send_op(self->src, 64, 1)));
-	EXPECT_EQ(-EOPNOTSUPP, refusal(fd, recv_op(self->dst, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, send_op(self->src, 64, 1)));
+	EXPECT_EQ(-EOPNOTSUPP, port_refusal(fd, recv_op(self->dst, 64, 1)));
 	close(fd);
 	fd = zc_open(0);
-	EXPECT_EQ(-ENOTCONN, refusal(fd, recv_op(self->dst, 64, 1)));
+	EXPECT_EQ(-ENOTCONN, port_refusal(fd, recv_op(self->dst, 64, 1)));
 	close(fd);
 	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
 }
@@ -828,44 +809,44 @@ TEST_F(slave, wants_sane_ops)
 	struct zcdma_op op;
 
 	ASSERT_LT(0, id);
-	EXPECT_EQ(-EINVAL, refusal(self->fd, send_op(self->src, 0, 1)));
-	EXPECT_EQ(-EMSGSIZE, refusal(self->fd, send_op(self->src, (1UL << 30) + 4, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, send_op(self->src, 0, 1)));
+	EXPECT_EQ(-EMSGSIZE, port_refusal(self->fd, send_op(self->src, (1UL << 30) + 4, 1)));
 	op = send_op(NULL, 64, 1);
 	op.src = -8ULL;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op = recv_op(NULL, 64, 1);
 	op.dst = -8ULL;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
-	EXPECT_EQ(-EFAULT, refusal(self->fd, send_op(edge - 64, 128, 1)));
-	EXPECT_EQ(-EFAULT, refusal(self->fd, recv_op(edge - 64, 128, 1)));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
+	EXPECT_EQ(-EFAULT, port_refusal(self->fd, send_op(edge - 64, 128, 1)));
+	EXPECT_EQ(-EFAULT, port_refusal(self->fd, recv_op(edge - 64, 128, 1)));
 	ASSERT_EQ(0, mprotect(forbidden, PAGE, PROT_READ));
-	EXPECT_EQ(-EFAULT, refusal(self->fd, recv_op(forbidden, 64, 1)));
+	EXPECT_EQ(-EFAULT, port_refusal(self->fd, recv_op(forbidden, 64, 1)));
 	op = send_op(self->src, 64, 1);
 	op.dst = 4;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op.dst = 0;
 	op.dst_buffer = id;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op = recv_op(self->dst, 64, 1);
 	op.src = 4;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op.src = 0;
 	op.src_buffer = id;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op = recv_op(NULL, 64, 1);
 	op.dst_buffer = id;
-	EXPECT_EQ(-EFAULT, refusal(self->fd, op));	/* read-only */
+	EXPECT_EQ(-EFAULT, port_refusal(self->fd, op));	/* read-only */
 	op.dst_buffer = 77;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op = send_op((void *)(PAGE - 32), 64, 1);
 	op.src_buffer = id;
-	EXPECT_EQ(-EFAULT, refusal(self->fd, op));	/* past its end */
+	EXPECT_EQ(-EFAULT, port_refusal(self->fd, op));	/* past its end */
 	op = send_op(self->src, 64, 1);
 	op.flags = ZCDMA_OP_FLAG_BARRIER;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	op.flags = 0;
 	op.deadline_ms = ~0U;
-	EXPECT_EQ(-EINVAL, refusal(self->fd, op));
+	EXPECT_EQ(-EINVAL, port_refusal(self->fd, op));
 	EXPECT_EQ(0, zc_outstanding(self->fd));
 	EXPECT_EQ(0, zc_unregister(self->fd, id));
 	EXPECT_EQ(0, loop(self->fd, send_op(self->src, PAGE, 1), recv_op(self->dst, PAGE, 2)));
@@ -883,7 +864,7 @@ TEST_F(slave, after_a_bad_one_is_not_begun)
 	EXPECT_EQ(-EINVAL, zc_submit_wait(self->fd, ops, 3, c, &accepted));
 	EXPECT_EQ(1, accepted);
 	EXPECT_EQ(0, c[0].res);
-	c[0] = one(self->fd, within(recv_op(self->dst, 128, 1), 200));
+	c[0] = port_op(self->fd, within(recv_op(self->dst, 128, 1), 200));
 	EXPECT_EQ(-ETIMEDOUT, c[0].res);
 	EXPECT_EQ(64, c[0].done);
 }
@@ -900,7 +881,7 @@ TEST_F(slave, is_charged_to_its_user)
 		zc_become_user(16 * PAGE);
 		fd = port_open("t-loop", 0, 0);
 		CHILD_CHECK(fd >= 0);
-		CHILD_CHECK(refusal(fd, send_op(self->src, 17 * PAGE, 1)) == -ENOMEM);
+		CHILD_CHECK(port_refusal(fd, send_op(self->src, 17 * PAGE, 1)) == -ENOMEM);
 		CHILD_CHECK(!loop(fd, send_op(self->src, 8 * PAGE, 1),
 				  recv_op(self->dst, 8 * PAGE, 2)));
 		CHILD_CHECK(zc_register(fd, self->src, 17 * PAGE, 0) == -ENOMEM);
@@ -930,17 +911,17 @@ TEST_F(slave, of_edudma_reaches_the_memory_on_board)
 	ASSERT_EQ(0, port_declare(text));
 	fd = port_open("t-up", 0, 0);
 	ASSERT_LE(0, fd);
-	c = one(fd, send_op(self->src + PAGE - 16, BOARD, 1));
+	c = port_op(fd, send_op(self->src + PAGE - 16, BOARD, 1));
 	EXPECT_EQ(0, c.res);
 	EXPECT_EQ(ZCDMA_DONE_HARDWARE | ZCDMA_DONE_REPORTED | ZCDMA_DONE_RESIDUE, c.flags);
 	close(fd);
 	fd = port_open("t-down", 0, 0);
 	ASSERT_LE(0, fd);
-	c = one(fd, recv_op(self->dst + PAGE - 8, BOARD, 1));
+	c = port_op(fd, recv_op(self->dst + PAGE - 8, BOARD, 1));
 	EXPECT_EQ(0, c.res);
 	EXPECT_TRUE(arrived(self, PAGE - 8, PAGE - 16, BOARD));
 	/* 32 pieces of 100 ms do not fit into half a second. */
-	c = one(fd, within(recv_op(self->dst, 32 * BOARD, 1), 500));
+	c = port_op(fd, within(recv_op(self->dst, 32 * BOARD, 1), 500));
 	EXPECT_EQ(-ETIMEDOUT, c.res);
 	EXPECT_LT(0, c.done);
 	EXPECT_GT(32 * BOARD, c.done);
