@@ -428,7 +428,7 @@ static __always_inline bool map_whole(struct zcdma_chan *chan, struct zcdma_requ
  * @batch: pinned, their buffers found. Those from the first on that cannot be done go to
  *	@rest. To be cleaned up even if this fails.
  * @rest: receives them.
- * @ready: zeroed; counts those of @batch.
+ * @ready: tells of those that stay in @batch.
  *
  * Touches no user memory. May sleep, but not for ops whose memory is registered,
  * unless it is a fill and the engine does none: that takes a page.

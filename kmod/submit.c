@@ -13,11 +13,13 @@
 /* The first version's size. Shorter ones do not exist. */
 #define OP_SIZE_MIN	sizeof(struct zcdma_op)
 
-/*
- * What could not be done: none of it is known to the session. Not to be moved by the
- * CPU either. Touches no user memory.
+/**
+ * zcdma_submit_cancel() - what was prepared is not to be done, nor moved by the CPU
+ * @batch: not known to the session. Holds no memory and no buffers afterwards.
+ *
+ * Touches no user memory.
  */
-void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
+void zcdma_submit_cancel(struct list_head *batch)
 {
 	struct zcdma_request *req;
 
@@ -25,6 +27,12 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
 		req->res = -ECANCELED;
 		zcdma_request_clean(req);
 	}
+}
+
+/* What could not be done: none of it is known to the session. Touches no user memory. */
+void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
+{
+	zcdma_submit_cancel(batch);
 	zcdma_queue_return(session, batch);
 }
 
@@ -41,7 +49,7 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
  */
 int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
 {
-	struct zcdma_ready ready = {};
+	struct zcdma_ready ready;
 	LIST_HEAD(unknown);
 	LIST_HEAD(unmapped);
 	int err, failed, added;

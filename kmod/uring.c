@@ -98,6 +98,7 @@ void zcdma_uring_flight_done(struct zcdma_request *req, unsigned int nr)
 	io_uring_cmd_complete_in_task(first, deliver);
 }
 
+/* As memchr_inv(), which takes longer than these two words are worth. */
 static bool is_zero(const u8 *from, size_t size)
 {
 	u64 word;
@@ -167,11 +168,9 @@ static void refuse_first(struct zcdma_session *session, struct list_head *batch,
 	list_move(&req->node, &refused);
 	zcdma_submit_drop(session, &refused);
 	refuse(cmd, err);
-	list_for_each_entry(req, batch, node) {
-		req->res = -ECANCELED;
-		zcdma_request_clean(req);
+	zcdma_submit_cancel(batch);
+	list_for_each_entry(req, batch, node)
 		begin(req, session, req->uring);
-	}
 }
 
 /* What has places, to the engine. */

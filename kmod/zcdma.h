@@ -876,6 +876,7 @@ void zcdma_queue_watch(struct work_struct *work);
 
 int zcdma_submit(struct zcdma_session *session, struct zcdma_submit *what);
 int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch);
+void zcdma_submit_cancel(struct list_head *batch);
 void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch);
 
 /* ---- uring.c: io_uring commands ---- */
