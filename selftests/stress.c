@@ -136,8 +136,22 @@ FIXTURE(crowd) {
 	long pinned;
 };
 
+/*
+ * A child may end while pthread_create() has all signals blocked in the parent. SIGCHLD
+ * is then kept for another thread rather than dropped, and ends its SUBMIT with EINTR.
+ */
+static bool block_sigchld(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	return !pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 FIXTURE_SETUP(crowd)
 {
+	ASSERT_TRUE(block_sigchld());
 	ASSERT_EQ(0, softdma_reset());
 	zc_unlimit_memlock();
 	zc_seed();

@@ -219,8 +219,9 @@ int zcdma_submit(struct zcdma_session *session, const struct zcdma_op *ops, unsi
  * completion's res. Blocks until then, at most until the ops' deadlines.
  *
  * Errors: as zcdma_submit(), then after the accepted ops are complete; and
- * EINTR when a signal came first: the accepted ops go on, their completions
- * are to be had by zcdma_reap(), @completions is undefined.
+ * EINTR when a signal came first, be it one without a handler (the process was
+ * stopped and went on, say): the accepted ops go on, their completions are to be
+ * had by zcdma_reap(), @completions is undefined.
  */
 int zcdma_submit_wait(struct zcdma_session *session, const struct zcdma_op *ops,
 		      unsigned int count, struct zcdma_completion *completions,
@@ -359,7 +360,7 @@ int zcdma_attach_port(struct zcdma_session *session, struct zcdma_attach_port *o
  *
  * Errors: ETIMEDOUT the device did not ask for more; EINVAL no whole words; EOPNOTSUPP
  * the port does not go that way; EBUSY a stream does, or one receives, or ops of
- * zcdma_submit() are outstanding; EINTR a signal handler ran; ENOMEM over
+ * zcdma_submit() are outstanding; EINTR a signal came, as zcdma_submit_wait(); ENOMEM over
  * RLIMIT_MEMLOCK; EIO, ENODEV, EFAULT, EMSGSIZE, ENOTCONN.
  */
 int zcdma_send(struct zcdma_session *session, const void *src, size_t len,

@@ -449,8 +449,9 @@ enum zcdma_submit_flags {
  * port for an address or a length that is no multiple of its width; EMSGSIZE for
  * a @len above the longest; EFAULT for memory that is not mapped, not readable,
  * for a target that is not writable, for memory of a device, for what is past the
- * end of a buffer; EINTR when a signal ended the
- * wait: the ops go on and their completions come by read().
+ * end of a buffer; EINTR when a signal ended the wait, be it one that has no handler
+ * (that stops the process until SIGCONT, say): the ops go on and their completions come
+ * by read().
  */
 struct zcdma_submit {
 	__u32 flags;
