@@ -98,13 +98,12 @@ static void measure(struct zcdma_slave *s)
 
 /*
  * The op that is at the engine ends: it has failed, or the session has. Under use->engine,
- * with the channel still there.
+ * with the channel still there. The direction is not live any more.
  */
 static void stop(struct zcdma_slave *s)
 {
 	struct dma_chan *dma = s->chan->dma;
 
-	set_live(s, false);
 	wait_event(s->idle, pump_ended(s));
 	if (has_pieces(s)) {
 		measure(s);
@@ -116,12 +115,19 @@ static void stop(struct zcdma_slave *s)
 	zcdma_slave_collect(s);
 }
 
-static bool is_to_end(struct zcdma_slave *s)
+/*
+ * Has the op that is at the engine failed? Then no other has its turn from now on, not even
+ * if that one ends by itself: it would be stopped in its place, half moved and with no
+ * error.
+ */
+static bool ends_live(struct zcdma_slave *s)
 {
 	bool ret;
 
 	spin_lock_irq(&s->session->lock);
 	ret = s->live && s->req && s->req->res;
+	if (ret)
+		s->live = false;
 	spin_unlock_irq(&s->session->lock);
 	return ret;
 }
@@ -141,7 +147,7 @@ void zcdma_slave_look(struct zcdma_session *session)
 		return;
 	mutex_lock(&use->engine);
 	for (way = 0; way < ZCDMA_WAYS; way++) {
-		if (is_to_end(&use->slaves[way])) {
+		if (ends_live(&use->slaves[way])) {
 			stop(&use->slaves[way]);
 			set_live(&use->slaves[way], true);
 		}
@@ -212,6 +218,7 @@ void zcdma_slave_shut(struct zcdma_slave *s)
 {
 	if (!s->live)
 		return;
+	set_live(s, false);
 	stop(s);
 	if (!s->edges.nr_pages)
 		return;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "kselftest_harness.h"
 #include "pattern.h"
@@ -482,6 +483,77 @@ TEST_F(slave, is_cancelled_waiting_or_begun)
 	EXPECT_EQ(0, c[0].res);
 	EXPECT_TRUE(pattern_holds(source, self->dst + 2000, 0, 1000));
 	EXPECT_EQ(-ENOENT, zc_cancel(self->fd, 2, 0, NULL));
+}
+
+#define RACES	2000
+#define WORD	4
+#define NEXT	64UL
+
+static __u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* The op is cancelled @delay ns after its word was sent. Did it come to its end before that? */
+static bool race(struct __test_metadata *_metadata, WORLD *self, __u64 delay)
+{
+	struct zcdma_op send = send_op(self->src, WORD, 0);
+	struct zcdma_op recvs[] = {
+		recv_op(self->dst, WORD, 1), recv_op(self->dst + WORD, NEXT, 2),
+	};
+	struct zcdma_completion c[2];
+	size_t rest, done = 0;
+	__u64 sent;
+
+	ASSERT_EQ(0, zc_submit(self->fd, recvs, 2, NULL));
+	ASSERT_EQ(0, zc_submit(self->fd, &send, 1, NULL));
+	sent = now_ns();
+	while (now_ns() - sent < delay)
+		;
+	zc_cancel(self->fd, 1, 0, NULL);
+	ASSERT_EQ(2, zc_reap(self->fd, c, 2, PATIENCE));
+	for (int i = 0; i < 2; i++) {
+		/* The next one waits for more. */
+		ASSERT_GT(2, c[i].user_data);
+		if (c[i].user_data)
+			done = c[i].done;
+	}
+	rest = done + NEXT - WORD;
+	send = send_op(self->src + WORD, rest, 0);
+	ASSERT_EQ(0, zc_submit(self->fd, &send, 1, NULL));
+	ASSERT_EQ(2, zc_reap(self->fd, c, 2, PATIENCE));
+	EXPECT_EQ(0, c[0].res | c[1].res);
+	EXPECT_TRUE(pattern_holds(source, self->dst, 0, done));
+	EXPECT_TRUE(pattern_holds(source, self->dst + WORD, done, NEXT));
+	pattern_write(target, self->dst, 0, WORD + NEXT);
+	return done;
+}
+
+/*
+ * One op ends as it is cancelled, and the next one begins: it is not stopped in its place. The
+ * delay is at the edge, where some of them end and some are cancelled.
+ */
+TEST_F_TIMEOUT(slave, that_ends_as_it_is_cancelled_is_not_the_next, 90)
+{
+	unsigned int ended = 0;
+	__u64 delay = 0;
+
+	for (int i = 0; i < RACES; i++) {
+		__u64 step = zc_random_below(4000);
+
+		if (race(_metadata, self, delay)) {
+			ended++;
+			delay -= step < delay ? step : delay;
+		} else {
+			delay += step;
+		}
+	}
+	TH_LOG("%u of %d ended before they were cancelled", ended, RACES);
+	EXPECT_LT(0, ended);
+	EXPECT_GT(RACES, ended);
 }
 
 /* In both directions, registered and not, with more of them behind. */
