@@ -51,6 +51,7 @@ load_target()
 	karch=x86		# the kernel's name of it
 	cross=			# CROSS_COMPILE
 	cc32=			# compiler for 32-bit callers of a 64-bit kernel
+	callers32=no		# run their tests
 	packages=		# what the host needs besides qemu/setup's list
 	kernel=			# package whose dependency is the kernel image
 	headers=		# the same for its headers
@@ -78,6 +79,8 @@ load_target()
 	kroot=$CACHE/$kernel${suite:+-$suite}	# see fetch
 	[[ ! $config ]] || kroot=$CACHE/kernel-$target
 	obj=$OUT/$target			# see build
+	kobj=$OUT/${kroot##*/}			# what is built for its kernel
+	mobj=$OUT/$debian_arch			# what is built for its kind of machine
 }
 
 # stale STAMP PATH...: is anything under the PATHs newer than STAMP? Folders

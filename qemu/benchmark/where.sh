@@ -7,7 +7,7 @@
 # Print ",$1=ADDRESS,$1bytes=BYTES" for the plugin: where function $2 of the tool begins.
 place()
 {
-	local program=$obj/userspace/zcdma address bytes
+	local program=$mobj/userspace/zcdma address bytes
 	address=$(nm "$program" | awk -v name="$2" '$3 == name { print $1 }')
 	[[ $address ]] || die "the tool has no function $2"
 	bytes=$(objdump -s -j .text --start-address="0x$address" \
