@@ -98,27 +98,25 @@ void zcdma_uring_flight_done(struct zcdma_request *req, unsigned int nr)
 	io_uring_cmd_complete_in_task(first, deliver);
 }
 
-/* As memchr_inv(), which takes longer than these two words are worth. */
-static bool is_zero(const u8 *from, size_t size)
+/* Is the room behind the op 0? As memchr_inv(), which takes longer than it is worth. */
+static bool is_all(struct io_uring_cmd *cmd)
 {
+	const u8 *from = zcdma_uring_payload(cmd);
+	size_t at = sizeof(struct zcdma_op);
 	u64 word;
 
-	for (; size; from += sizeof(word), size -= sizeof(word)) {
-		memcpy(&word, from, sizeof(word));
+	for (; at < ZCDMA_URING_PAYLOAD; at += sizeof(word)) {
+		memcpy(&word, from + at, sizeof(word));
 		if (word)
 			return false;
 	}
 	return true;
 }
 
-static int read_op(struct zcdma_op *op, struct io_uring_cmd *cmd)
+/* The SQE is in memory that the user can write to: what was checked is not read again. */
+static __always_inline void read_op(struct zcdma_op *op, struct io_uring_cmd *cmd)
 {
-	const u8 *from = zcdma_uring_payload(cmd);
-	const size_t room = ZCDMA_URING_PAYLOAD;
-
-	/* The SQE is in memory that the user can write to: it is read once. */
-	memcpy(op, from, sizeof(*op));
-	return is_zero(from + sizeof(*op), room - sizeof(*op)) ? 0 : -EINVAL;
+	memcpy(op, zcdma_uring_payload(cmd), sizeof(*op));
 }
 
 static bool registered(const struct zcdma_op *op)
@@ -129,11 +127,12 @@ static bool registered(const struct zcdma_op *op)
 }
 
 /* As new, but for the list that it is on, and the op. */
-static void begin(struct zcdma_request *req, struct zcdma_session *session,
-		  struct io_uring_cmd *cmd)
+static __always_inline void begin(struct zcdma_request *req, struct zcdma_session *session,
+				  struct io_uring_cmd *cmd, u64 flight)
 {
 	zcdma_request_reset(req, session);
 	req->uring = cmd;
+	req->flight = flight;
 	pdu(cmd)->req = req;
 }
 
@@ -142,11 +141,10 @@ static void begin(struct zcdma_request *req, struct zcdma_session *session,
 /* What waits there for one session. */
 struct plug {
 	struct blk_plug_cb cb;		/* its data is the session */
-	unsigned int nr;
-	struct {
-		struct io_uring_cmd *cmd;
-		struct zcdma_op op;
-	} waiting[ZCDMA_WINDOW];
+	struct list_head reqs;		/* that have places: ops, and unused ones behind them */
+	struct list_head *next;		/* the first unused one, or &reqs */
+	u64 flight;
+	u64 deadline;
 };
 
 static void refuse(struct io_uring_cmd *cmd, int err)
@@ -170,43 +168,20 @@ static void refuse_first(struct zcdma_session *session, struct list_head *batch,
 	refuse(cmd, err);
 	zcdma_submit_cancel(batch);
 	list_for_each_entry(req, batch, node)
-		begin(req, session, req->uring);
+		begin(req, session, req->uring, req->flight);
 }
 
-/* What has places, to the engine. */
-static void push(struct zcdma_session *session, struct list_head *batch)
-{
-	u64 flight = atomic64_inc_return(&session->flights), now = ktime_get_ns();
-	struct zcdma_request *req;
-	int err;
-
-	while (!list_empty(batch)) {
-		list_for_each_entry(req, batch, node) {
-			req->flight = flight;
-			zcdma_request_begin(req, now);
-		}
-		err = zcdma_submit_batch(session, batch);
-		if (err)
-			refuse_first(session, batch, err);
-	}
-}
-
-/* All that waits. Does not sleep. */
+/* All that waits, to the engine; places that were not needed go back. Does not sleep. */
 static void flush(struct zcdma_session *session, struct plug *plug)
 {
-	unsigned int places, i = 0;
-	struct zcdma_request *req;
 	LIST_HEAD(batch);
-	int err = zcdma_queue_reserve(session, plug->nr, &batch, &places);
+	int err;
 
-	list_for_each_entry(req, &batch, node) {
-		begin(req, session, plug->waiting[i].cmd);
-		req->op = plug->waiting[i++].op;
-	}
-	while (i < plug->nr)
-		refuse(plug->waiting[i++].cmd, err ?: -EAGAIN);
-	plug->nr = 0;
-	push(session, &batch);
+	list_cut_before(&batch, &plug->reqs, plug->next);
+	zcdma_queue_return(session, &plug->reqs);
+	plug->next = &plug->reqs;
+	while ((err = zcdma_submit_batch(session, &batch)))
+		refuse_first(session, &batch, err);
 }
 
 /* The commands that wait hold the file, and with it the session. */
@@ -214,39 +189,103 @@ static void unplug(struct blk_plug_cb *cb, bool from_schedule)
 {
 	struct plug *plug = container_of(cb, struct plug, cb);
 
-	if (plug->nr)
+	if (!list_empty(&plug->reqs))
 		flush(cb->data, plug);
 	kfree(plug);
 }
 
 /* May ops wait at the plug? Who pulls that must not sleep: not for memory, nor in prep. */
-static bool can_wait(const struct zcdma_session *session)
+static bool can_wait(struct zcdma_session *session)
 {
-	return READ_ONCE(session->stocked) && session->nr_lanes && session->chan->inline_refill;
+	const struct zcdma_chan *chan = zcdma_session_chan(session);
+
+	return chan && READ_ONCE(session->stocked) && session->nr_lanes && chan->inline_refill;
 }
 
-/* Return: false if it cannot wait; then none before it waits any more. */
-static bool wait_at_plug(struct zcdma_session *session, struct io_uring_cmd *cmd,
-			 const struct zcdma_op *op)
+/* Return: NULL if ops cannot wait. */
+static struct plug *get_plug(struct zcdma_session *session)
 {
 	struct blk_plug_cb *cb = NULL;
 	struct plug *plug;
-	bool waits;
 
 	if (can_wait(session))
 		cb = blk_check_plugged(unplug, session, sizeof(*plug));
 	if (!cb)
-		return false;
+		return NULL;
 	plug = container_of(cb, struct plug, cb);
-	waits = zcdma_op_is_simple(op);
-	if (waits) {
-		plug->waiting[plug->nr].cmd = cmd;
-		plug->waiting[plug->nr++].op = *op;
+	if (!plug->next) {
+		INIT_LIST_HEAD(&plug->reqs);
+		plug->next = &plug->reqs;
 	}
-	if (plug->nr && (!waits || plug->nr == ZCDMA_WINDOW))
-		flush(session, plug);
-	return waits;
+	return plug;
 }
+
+/* The one that was used last, if it is that session's: get_plug() takes longer. */
+static __always_inline struct plug *last_plug(struct zcdma_session *session)
+{
+	struct blk_plug *all = current->plug;
+	struct blk_plug_cb *cb;
+
+	if (!all || list_empty(&all->cb_list))
+		return NULL;
+	cb = list_first_entry(&all->cb_list, struct blk_plug_cb, list);
+	if (cb->callback != unplug || cb->data != session)
+		return NULL;
+	return container_of(cb, struct plug, cb);
+}
+
+static bool has_place(const struct plug *plug)
+{
+	return plug->next != &plug->reqs;
+}
+
+/*
+ * As many places at once as io_uring has entries to hand in. While some are unused, others
+ * may find the queue full: half of what is left is for them.
+ */
+static bool take_places(struct zcdma_session *session, struct plug *plug)
+{
+	unsigned int most = clamp_t(unsigned int, current->plug->nr_ios, 1, ZCDMA_WINDOW);
+	unsigned int left = session->depth - READ_ONCE(session->outstanding), nr;
+
+	flush(session, plug);
+	if (zcdma_queue_reserve(session, clamp(left / 2, 1U, most), &plug->reqs, &nr))
+		return false;
+	plug->next = plug->reqs.next;
+	plug->flight = atomic64_inc_return(&session->flights);
+	plug->deadline = ktime_get_ns() + session->deadline_ms * (u64)NSEC_PER_MSEC;
+	return true;
+}
+
+/* At the next place. Return: false if it cannot wait. */
+static __always_inline bool wait_at(struct plug *plug, struct zcdma_session *session,
+				    struct io_uring_cmd *cmd)
+{
+	struct zcdma_request *req = list_entry(plug->next, struct zcdma_request, node);
+
+	read_op(&req->op, cmd);
+	if (!zcdma_op_is_simple(&req->op))
+		return false;
+	begin(req, session, cmd, plug->flight);
+	req->deadline = plug->deadline;
+	plug->next = req->node.next;
+	return true;
+}
+
+/* Return: false if it cannot wait; then none before it waits any more. */
+static bool wait_at_plug(struct zcdma_session *session, struct io_uring_cmd *cmd)
+{
+	struct plug *plug = get_plug(session);
+
+	if (!plug)
+		return false;
+	if ((has_place(plug) || take_places(session, plug)) && wait_at(plug, session, cmd))
+		return true;
+	flush(session, plug);
+	return false;
+}
+
+/* ---- alone ---- */
 
 static int submit(struct zcdma_session *session, struct io_uring_cmd *cmd,
 		  const struct zcdma_op *op)
@@ -260,7 +299,7 @@ static int submit(struct zcdma_session *session, struct io_uring_cmd *cmd,
 	if (err)
 		return err;
 	req = list_first_entry(&batch, struct zcdma_request, node);
-	begin(req, session, cmd);
+	begin(req, session, cmd, 0);
 	req->op = *op;
 	err = zcdma_request_pin(req, ktime_get_ns());
 	if (!err)
@@ -268,6 +307,36 @@ static int submit(struct zcdma_session *session, struct io_uring_cmd *cmd,
 	if (err)
 		zcdma_submit_drop(session, &batch);
 	return err;
+}
+
+static int submit_alone(struct zcdma_session *session, struct io_uring_cmd *cmd,
+			unsigned int issue_flags)
+{
+	struct zcdma_op op __uninitialized;
+	int err;
+
+	if (!zcdma_session_chan(session))
+		return -ENOTCONN;
+	read_op(&op, cmd);
+	if ((issue_flags & IO_URING_F_NONBLOCK) && !registered(&op))
+		return -EAGAIN;
+	err = submit(session, cmd, &op);
+	if (!err)
+		return -EIOCBQUEUED;
+	/* To io_uring EAGAIN says "call again"; a full queue is to be told to the user. */
+	if (err != -EAGAIN || !(issue_flags & IO_URING_F_NONBLOCK))
+		return err;
+	io_uring_cmd_done(cmd, err, 0, issue_flags);
+	return -EIOCBQUEUED;
+}
+
+/* Not inline: most ops find a place. */
+static noinline int wait_or_submit(struct zcdma_session *session, struct io_uring_cmd *cmd,
+				   unsigned int issue_flags)
+{
+	if (wait_at_plug(session, cmd))
+		return -EIOCBQUEUED;
+	return submit_alone(session, cmd, issue_flags);
 }
 
 /**
@@ -281,27 +350,16 @@ static int submit(struct zcdma_session *session, struct io_uring_cmd *cmd,
 int zcdma_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct zcdma_session *session = cmd->file->private_data;
-	struct zcdma_op op __uninitialized;
-	int err;
+	struct plug *plug;
 
 	if (cmd->cmd_op != ZCDMA_URING_OP)
 		return -ENOTTY;
-	if (!(issue_flags & IO_URING_F_SQE128) || read_op(&op, cmd))
+	if (!(issue_flags & IO_URING_F_SQE128) || !is_all(cmd))
 		return -EINVAL;
-	if (!zcdma_session_chan(session))
-		return -ENOTCONN;
-	if (wait_at_plug(session, cmd, &op))
+	plug = last_plug(session);
+	if (plug && has_place(plug) && wait_at(plug, session, cmd))
 		return -EIOCBQUEUED;
-	if ((issue_flags & IO_URING_F_NONBLOCK) && !registered(&op))
-		return -EAGAIN;
-	err = submit(session, cmd, &op);
-	if (!err)
-		return -EIOCBQUEUED;
-	/* To io_uring EAGAIN says "call again"; a full queue is to be told to the user. */
-	if (err != -EAGAIN || !(issue_flags & IO_URING_F_NONBLOCK))
-		return err;
-	io_uring_cmd_done(cmd, err, 0, issue_flags);
-	return -EIOCBQUEUED;
+	return wait_or_submit(session, cmd, issue_flags);
 }
 
 #else

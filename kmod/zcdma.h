@@ -748,11 +748,11 @@ static inline void zcdma_cut_off(struct list_head *batch, struct zcdma_request *
 /* A copy of registered memory, with nothing special: nothing else is wrong with it, either. */
 static inline bool zcdma_op_is_simple(const struct zcdma_op *op)
 {
-	/* And __reserved0: at once. */
-	const u8 opcode[4] = { ZCDMA_OP_COPY };
+	u32 opcode;	/* and __reserved0 */
 
 	BUILD_BUG_ON(offsetofend(struct zcdma_op, __reserved0) != sizeof(opcode));
-	return !memcmp(op, opcode, sizeof(opcode)) &&
+	memcpy(&opcode, op, sizeof(opcode));
+	return opcode == (__force u32)cpu_to_le32(ZCDMA_OP_COPY) &&
 	       !(op->flags | op->deadline_ms | op->__reserved1 | op->__reserved2) &&
 	       op->src_buffer && op->dst_buffer && op->len - 1 < ZCDMA_MAX_LEN &&
 	       (op->src | op->dst) <= S64_MAX;

@@ -372,22 +372,44 @@ TEST_F(uring, refuses_what_submit_refuses)
 
 TEST_F(uring, says_that_the_queue_is_full)
 {
-	int fd = zc_session("softdma", 2), src, dst, full = 0;
+	int fd = zc_session("softdma", 8), src, dst, full = 0;
 	struct zcdma_op op;
 
 	src = zc_register(fd, self->src, SIZE, 0);
 	dst = zc_register(fd, self->dst, SIZE, 0);
 	ASSERT_EQ(0, softdma_set("hang", 1));
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 12; i++) {
 		op = registered(dst, i * PAGE, src, i * PAGE, PAGE);
 		prep(&self->ring, fd, &op);
 	}
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
-	for (int i = 0; i < 2; i++)
+	ASSERT_EQ(12, io_uring_submit(&self->ring));
+	for (int i = 0; i < 4; i++)
 		full += reap(&self->ring, NULL, NULL) == -EAGAIN;
-	EXPECT_EQ(2, full);
+	EXPECT_EQ(4, full);
 	ASSERT_EQ(0, softdma_set("hang", 0));
-	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+	for (int i = 0; i < 8; i++)
+		EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+	close(fd);
+}
+
+/* Entries that are handed in with it and are none of ours take no room in the queue. */
+TEST_F(uring, takes_places_for_ops_alone)
+{
+	int fd = zc_session("softdma", 64), src, dst;
+	struct zcdma_op op;
+
+	src = zc_register(fd, self->src, SIZE, 0);
+	dst = zc_register(fd, self->dst, SIZE, 0);
+	op = registered(dst, 0, src, 0, PAGE);
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	prep(&self->ring, fd, &op);
+	for (int i = 0; i < 20; i++)
+		io_uring_prep_nop(io_uring_get_sqe(&self->ring));
+	ASSERT_EQ(21, io_uring_submit(&self->ring));
+	for (int i = 0; i < 20; i++)
+		EXPECT_EQ(0, reap(&self->ring, NULL, NULL));
+	EXPECT_EQ(1, zc_outstanding(fd));
+	ASSERT_EQ(0, softdma_set("hang", 0));
 	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
 	close(fd);
 }

@@ -81,21 +81,33 @@ void path_close_uring(struct bed *bed)
 	free(uring);
 }
 
+/* Take those that are there. Return: how many; *err is the first failure that they tell of. */
+static unsigned int reap_some(struct io_uring *ring, size_t size, int *err)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head, nr = 0;
+
+	io_uring_for_each_cqe(ring, head, cqe) {
+		if (cqe->res != (int)size && !*err)
+			*err = cqe->res < 0 ? cqe->res : -EIO;
+		nr++;
+	}
+	io_uring_cq_advance(ring, nr);
+	return nr;
+}
+
 /* Take @count completions; all of them, even when one tells of a failure. */
 static int reap(struct io_uring *ring, unsigned int count, size_t size)
 {
 	struct io_uring_cqe *cqe;
-	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < count; i++) {
+	while (count) {
 		int ret = io_uring_wait_cqe(ring, &cqe);
 
 		if (ret)
 			return ret;
-		if (cqe->res != (int)size && !err)
-			err = cqe->res < 0 ? cqe->res : -EIO;
-		io_uring_cqe_seen(ring, cqe);
+		count -= reap_some(ring, size, &err);
 	}
 	return err;
 }
