@@ -209,8 +209,8 @@ static void piece_reported(void *param, const struct dmaengine_result *result)
 	unsigned long irq;
 
 	spin_lock_irqsave(&s->session->lock, irq);
-	/* Aborted by our own stop: that sees to it. */
-	if (piece->at_engine && (s->live || !zcdma_is_bad(result)))
+	/* Aborted by our own stop, and that is all: the stop sees to it. */
+	if (piece->at_engine && (s->live || !zcdma_is_bad(result) || result->residue))
 		piece_ended(s, piece, result);
 	/* In one go: who stops the engine must see us at work until we have left. */
 	pump(s, &irq);

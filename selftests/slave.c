@@ -320,6 +320,26 @@ TEST_F(slave, that_fails_says_how_far_it_came)
 	EXPECT_TRUE(arrived(self, 0, 0, 1000));
 }
 
+/* It fails while it is being stopped because of something else: what had moved counts. */
+TEST_F(slave, that_fails_as_it_is_cancelled_says_how_far_it_came)
+{
+	struct zcdma_op op = send_op(self->src, 1000, 1);
+	struct zcdma_completion c;
+
+	ASSERT_EQ(0, softdma_set("fail_nth", 1));
+	ASSERT_EQ(0, softdma_set("delay_us", 150000));
+	ASSERT_EQ(0, zc_submit(self->fd, &op, 1, NULL));
+	zc_sleep_ms(100);
+	zc_cancel(self->fd, 1, 0, NULL);
+	ASSERT_EQ(1, zc_reap(self->fd, &c, 1, PATIENCE));
+	EXPECT_TRUE(c.res == -ECANCELED || c.res == -EIO);	/* we may have been late */
+	ASSERT_EQ(0, softdma_reset());
+	op = send_op(self->src + c.done, 1000 - c.done, 1);
+	EXPECT_EQ(0, port_op(self->fd, op).res);
+	EXPECT_EQ(0, port_op(self->fd, recv_op(self->dst, 1000, 1)).res);
+	EXPECT_TRUE(arrived(self, 0, 0, 1000));
+}
+
 /* Many pieces, of which one in the middle fails: the next is at the engine already. */
 TEST_F(slave, that_fails_in_the_middle_is_stopped_there)
 {
