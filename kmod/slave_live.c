@@ -10,12 +10,11 @@
 #include "zcdma.h"
 
 /*
- * How often to look whether the engine stands still, 0.1 ms or a bit more apart. Long for
- * an engine, but softdma's is a thread that may wait for its turn on a CPU: what it moves
- * after we have looked is moved once more by whoever goes on from there. Some drivers
- * never say that they are paused, so there must be an end.
+ * How often to look whether the engine stands still, 0.1 ms or a bit more apart. What it
+ * moves after we have looked is moved once more by whoever goes on from there, so this is
+ * long for an engine. Some drivers never say that they are paused: there must be an end.
  */
-#define PAUSE_LOOKS	1000
+#define PAUSE_LOOKS	50
 
 /* ---- stopping ---- */
 

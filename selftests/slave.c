@@ -457,6 +457,23 @@ static void rest_is(struct __test_metadata *_metadata, WORLD *self, __u64 rest)
 	EXPECT_EQ(0, c.done);
 }
 
+/* It has looked whether it may go on, and when it does so the op has long been said to be over. */
+TEST_F(slave, of_an_engine_without_a_cpu_is_over_with_its_last_byte)
+{
+	struct zcdma_op op = send_op(self->src, 1000, 1);
+	struct zcdma_completion c;
+
+	ASSERT_EQ(0, softdma_set("stall_us", 800000));
+	ASSERT_EQ(0, zc_submit(self->fd, &op, 1, NULL));
+	zc_sleep_ms(200);
+	EXPECT_EQ(0, zc_cancel(self->fd, 1, 0, NULL));
+	ASSERT_EQ(1, zc_reap(self->fd, &c, 1, PATIENCE));
+	EXPECT_EQ(-ECANCELED, c.res);
+	EXPECT_EQ(0, c.done);
+	ASSERT_EQ(0, softdma_reset());
+	rest_is(_metadata, self, 0);
+}
+
 /* What waits for its turn is not kept by the one that has it. */
 TEST_F(slave, has_a_deadline_of_its_own)
 {

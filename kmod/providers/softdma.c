@@ -21,7 +21,7 @@
  *	dma_list_mutex (dmaengine's)	around alloc and free of a channel
  *	softdma.mutex			threads start and stop
  *	softdma_chan.prep_lock		from prep to submit, only if so configured
- *	softdma_chan.lock		lists, cookies, state; taken in any context
+ *	softdma_chan.lock		lists, cookies, state, a slave's bytes; taken in any context
  * Callbacks run without prep_lock and lock. The thread takes neither mutex, so it can be stopped
  * under both.
  *

@@ -48,6 +48,7 @@ struct softdma_traits {
 /* What goes wrong: debugfs, takes effect at once, forgotten at unbind. */
 struct softdma_faults {
 	u32 delay_us;
+	u32 stall_us;
 	u32 hang;
 	u32 fail_result;
 	u32 max_len;
@@ -215,6 +216,7 @@ int softdma_traits_read(struct device *dev, struct softdma_traits *traits);
 void softdma_faults_create(struct softdma *s);
 void softdma_faults_remove(struct softdma *s);
 bool softdma_faults_armed(struct softdma_faults *f);
+void softdma_faults_stall(struct softdma_faults *f);
 enum dmaengine_tx_result softdma_faults_strike(struct softdma_chan *sc, struct softdma_desc *d);
 bool softdma_accepts(struct softdma *s, dma_addr_t dst, dma_addr_t src, size_t len);
 

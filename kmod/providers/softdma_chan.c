@@ -398,14 +398,25 @@ static struct softdma_desc *softdma_find(struct softdma_chan *sc, dma_cookie_t c
 	return NULL;
 }
 
+/*
+ * No byte moves any more. Slave transfers obey at once; the others when the thread looks up. With
+ * softdma_chan.lock held.
+ */
+static bool softdma_is_halted(const struct softdma_chan *sc)
+{
+	const struct softdma_desc *d = sc->active;
+
+	return !d || d->kind == SOFTDMA_SLAVE || d->kind == SOFTDMA_CYCLIC ||
+	       READ_ONCE(sc->halted);
+}
+
 static enum dma_status softdma_pending_status(struct softdma_chan *sc, struct softdma_desc *d,
 					      u32 *residue)
 {
 	*residue = d->len;
 	if (!sc->engine->traits.coarse_residue)
 		*residue -= READ_ONCE(d->done);
-	/* Paused is said only once no byte moves any more. */
-	if (sc->paused && (!sc->active || READ_ONCE(sc->halted)))
+	if (sc->paused && softdma_is_halted(sc))
 		return DMA_PAUSED;
 	return DMA_IN_PROGRESS;
 }

@@ -9,8 +9,11 @@
  * bind starts without faults. A fault strikes half way through a descriptor: the first half of
  * the bytes has been moved, the rest has not. So the client sees a residue that is neither nothing
  * nor all, and one that lets go of its pages too early has them written to when the hang ends.
+ * A stall is no fault of the engine: its thread gets no CPU for a while, at each chunk of a slave
+ * transfer, between its look at pause and terminate and the bytes.
  */
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -172,6 +175,7 @@ void softdma_faults_create(struct softdma *s)
 
 	f->dir = debugfs_create_dir("softdma", NULL);
 	debugfs_create_u32("delay_us", 0644, f->dir, &f->delay_us);
+	debugfs_create_u32("stall_us", 0644, f->dir, &f->stall_us);
 	debugfs_create_file_unsafe("hang", 0644, f->dir, s, &softdma_hang_fops);
 	debugfs_create_atomic_t("fail_nth", 0644, f->dir, &f->fail_nth);
 	debugfs_create_file_unsafe("fail_result", 0644, f->dir, s, &softdma_fail_result_fops);
@@ -188,6 +192,15 @@ void softdma_faults_remove(struct softdma *s)
 bool softdma_faults_armed(struct softdma_faults *f)
 {
 	return READ_ONCE(f->delay_us) || READ_ONCE(f->hang) || atomic_read(&f->fail_nth) > 0;
+}
+
+/* In the channel's thread, which can do nothing meanwhile. */
+void softdma_faults_stall(struct softdma_faults *f)
+{
+	u32 us = READ_ONCE(f->stall_us);
+
+	if (us)
+		usleep_range(us, us + us / 10);
 }
 
 /* In the channel's thread, half way through @d. */

@@ -21,6 +21,7 @@
 #include <linux/dma-direct.h>
 #include <linux/highmem.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "softdma.h"
@@ -30,6 +31,9 @@
 
 /* Whatever the width is, a pace that is a multiple of this splits no word. */
 #define SOFTDMA_WORD	4
+
+/* What is moved with the channel's lock held, and so with interrupts off. */
+#define SOFTDMA_LOCKED	SZ_4K
 
 /* A thread that comes this late to its turn may catch up; what is more was a pause. */
 #define SOFTDMA_LATE_NS	(10 * NSEC_PER_MSEC)
@@ -126,8 +130,6 @@ static size_t softdma_send(struct softdma_chan *sc, phys_addr_t pa, size_t n)
 
 	n = kfifo_in(&sc->fifo, (u8 *)from, n);
 	kunmap_local(from);
-	if (n && sc->peer)
-		wake_up(&sc->peer->wait);
 	return n;
 }
 
@@ -143,8 +145,6 @@ static size_t softdma_receive(struct softdma_chan *sc, struct softdma_desc *d, p
 		n = sc->peer ? kfifo_out(&sc->peer->fifo, (u8 *)to, n) : 0;
 	}
 	kunmap_local(to);
-	if (n && sc->peer)
-		wake_up(&sc->peer->wait);
 	return n;
 }
 
@@ -166,25 +166,44 @@ static void softdma_seg_advance(struct softdma_desc *d, size_t n)
 	WRITE_ONCE(d->done, d->done + n);
 }
 
+/*
+ * Up to @n bytes, and none once pause or terminate have returned: a device's bytes cannot be had
+ * twice, so a client must learn exactly how many were moved, however late this thread is.
+ */
+static size_t softdma_transfer(struct softdma_chan *sc, struct softdma_desc *d, phys_addr_t pa,
+			       size_t n)
+{
+	spin_lock_irq(&sc->lock);
+	if (softdma_disturbed(sc, d))
+		n = 0;
+	else if (d->dir == DMA_MEM_TO_DEV)
+		n = softdma_send(sc, pa, n);
+	else
+		n = softdma_receive(sc, d, pa, n);
+	softdma_paced(sc, n);
+	softdma_seg_advance(d, n);
+	spin_unlock_irq(&sc->lock);
+	if (n && sc->peer)
+		wake_up(&sc->peer->wait);
+	return n;
+}
+
 /* Up to @n bytes, if the device is ready; if not, wait for it, or for pause and terminate. */
 enum dmaengine_tx_result softdma_slave_chunk(struct softdma_chan *sc, struct softdma_desc *d,
 					     size_t n)
 {
 	struct softdma_seg *seg = &d->segs[d->seg];
 	phys_addr_t pa = dma_to_phys(sc->engine->dma.dev, seg->addr + d->seg_done);
-	bool sends = d->dir == DMA_MEM_TO_DEV;
 
-	n = softdma_reach(pa, min(n, seg->len - d->seg_done));
+	n = softdma_reach(pa, min3(n, seg->len - d->seg_done, (size_t)SOFTDMA_LOCKED));
 	if (!n)
-		return sends ? DMA_TRANS_READ_FAILED : DMA_TRANS_WRITE_FAILED;
+		return d->dir == DMA_MEM_TO_DEV ? DMA_TRANS_READ_FAILED : DMA_TRANS_WRITE_FAILED;
 	n = softdma_pace(sc, d, n);
 	if (!n)
 		return DMA_TRANS_NOERROR;
+	softdma_faults_stall(&sc->engine->faults);
 
-	n = sends ? softdma_send(sc, pa, n) : softdma_receive(sc, d, pa, n);
-	softdma_paced(sc, n);
-	softdma_seg_advance(d, n);
-	if (!n)
+	if (!softdma_transfer(sc, d, pa, n))
 		wait_event_idle(sc->wait, softdma_asks(sc, d) || softdma_disturbed(sc, d));
 	return DMA_TRANS_NOERROR;
 }
