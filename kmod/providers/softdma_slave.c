@@ -16,7 +16,7 @@
  * "rate" paces a source, and otherwise the side that fills the FIFO.
  *
  * The thread of the channel alone fills its FIFO, and that of the peer alone empties it, which is
- * all that a kfifo asks for.
+ * all that a kfifo asks for, but for a read barrier.
  */
 #include <linux/dma-direct.h>
 #include <linux/highmem.h>
@@ -133,6 +133,14 @@ static size_t softdma_send(struct softdma_chan *sc, phys_addr_t pa, size_t n)
 	return n;
 }
 
+/* What a kfifo leaves to others: how many bytes there are is read before they are. */
+static size_t softdma_fifo_out(struct kfifo *fifo, u8 *to, size_t n)
+{
+	n = min_t(size_t, n, kfifo_len(fifo));
+	smp_rmb();	/* pairs with the smp_wmb() of kfifo_in() */
+	return kfifo_out(fifo, to, n);
+}
+
 static size_t softdma_receive(struct softdma_chan *sc, struct softdma_desc *d, phys_addr_t pa,
 			      size_t n)
 {
@@ -142,7 +150,7 @@ static size_t softdma_receive(struct softdma_chan *sc, struct softdma_desc *d, p
 		softdma_sequence(to, sc->sequence, n);
 		sc->sequence += n;
 	} else {
-		n = sc->peer ? kfifo_out(&sc->peer->fifo, (u8 *)to, n) : 0;
+		n = sc->peer ? softdma_fifo_out(&sc->peer->fifo, to, n) : 0;
 	}
 	kunmap_local(to);
 	return n;
