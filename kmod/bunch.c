@@ -63,12 +63,12 @@ void zcdma_bunches_make(struct zcdma_slot **slots, unsigned int nr)
 void zcdma_slots_settle(struct zcdma_chan *chan, u32 slots, bool put)
 {
 	struct zcdma_request *reqs[ZCDMA_WINDOW] __uninitialized;
-	struct zcdma_slot *slot;
+	struct zcdma_slot *slot, *all = chan->window->slots;
 	unsigned int nr = 0;
 	u32 left;
 
 	for (left = slots; left; left &= left - 1) {
-		slot = &chan->window->slots[__ffs(left)];
+		slot = all + __ffs(left);
 		if (!slot->req)
 			continue;
 		/* Pairs with come_back(). */
@@ -159,12 +159,13 @@ static noinline void look(struct zcdma_slot *first, bool last)
 static __always_inline void come_back(struct zcdma_slot *slot, enum zcdma_slot_back how)
 {
 	struct zcdma_slot *first = slot->first;
+	unsigned long now = jiffies;
 	bool last;
 
 	/* Pairs with zcdma_slots_settle(): who sees this sees what the engine wrote. */
 	smp_store_release(&slot->back, how);
 	last = atomic_dec_and_test(&first->left);
-	if (last || time_after(jiffies, READ_ONCE(slot->chan->progress)))
+	if (last || now != READ_ONCE(slot->chan->progress))
 		look(first, last);
 }
 

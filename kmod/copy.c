@@ -371,9 +371,9 @@ static noinline int map_any(struct zcdma_request *req)
 static __always_inline void flush(struct zcdma_chan *chan, struct zcdma_stretch *stretch,
 				  enum dma_data_direction dir)
 {
-	if (stretch->len)
+	if (stretch->at.sg)
 		dma_sync_single_for_device(chan->dev, zcdma_cursor_addr(&stretch->at),
-					   stretch->len, dir);
+					   zcdma_stretch_len(stretch), dir);
 }
 
 /* Now, or with what follows. */
@@ -384,8 +384,7 @@ static __always_inline void make_ready(struct zcdma_chan *chan, struct zcdma_str
 	if (zcdma_stretch_on(stretch, at, len))
 		return;
 	flush(chan, stretch, dir);
-	stretch->at = *at;
-	stretch->len = len;
+	zcdma_stretch_begin(stretch, at, len);
 }
 
 /* Before an engine gets them: of a batch, what it is to write to and what it is to read. */

@@ -297,24 +297,12 @@ void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t 
 	spin_unlock(&req->session->lock);
 }
 
-/*
- * Requests next to each other in session->active that have finished for the same taker, or
- * for a ring and of the same flight.
- */
-struct finished {
-	struct zcdma_taker *taker;
-	u64 flight;
-	unsigned int nr;
-	struct list_head *first, *last;
-	struct zcdma_stretch written;	/* and not synchronized for the CPU yet */
-};
-
 static __always_inline void flush(struct zcdma_chan *chan, struct zcdma_stretch *written)
 {
-	if (written->len)
-		dma_sync_single_for_cpu(chan->dev, zcdma_cursor_addr(&written->at), written->len,
-					DMA_FROM_DEVICE);
-	written->len = 0;
+	if (written->at.sg)
+		dma_sync_single_for_cpu(chan->dev, zcdma_cursor_addr(&written->at),
+					zcdma_stretch_len(written), DMA_FROM_DEVICE);
+	written->at.sg = NULL;
 }
 
 /* What zcdma_request_finish() does for one that is @quick. */
@@ -323,7 +311,6 @@ static __always_inline void clean_quick(struct zcdma_session *session, struct zc
 {
 	struct zcdma_buffer *dst = req->dst_buffer;
 
-	req->clean = true;
 	if (!req->whole) {
 		zcdma_request_conclude(req);
 		zcdma_buffers_put(req);
@@ -331,8 +318,7 @@ static __always_inline void clean_quick(struct zcdma_session *session, struct zc
 	}
 	if (dst->mem.sync && !zcdma_stretch_on(written, &req->dst_at, req->body)) {
 		flush(session->chan, written);
-		written->at = req->dst_at;
-		written->len = req->body;
+		zcdma_stretch_begin(written, &req->dst_at, req->body);
 	}
 	/* As zcdma_buffers_put(), but for the waking. */
 	dst->users--;
@@ -343,60 +329,39 @@ static __always_inline void clean_quick(struct zcdma_session *session, struct zc
  * The ring's commands get the completions, all of them clean, and the requests can be used
  * again. Under session->lock.
  */
-static void land(struct zcdma_session *session, struct finished *these)
+static void land(struct zcdma_session *session, struct zcdma_request *first,
+		 struct zcdma_request *last, unsigned int nr)
 {
-	zcdma_uring_flight_done(list_entry(these->first, struct zcdma_request, node), these->nr);
-	list_bulk_move_tail(&session->spares, these->first, these->last);
-	session->nr_spares += these->nr;
-	session->outstanding -= these->nr;
+	zcdma_uring_flight_done(first, nr);
+	list_bulk_move_tail(&session->spares, &first->node, &last->node);
+	session->nr_spares += nr;
+	session->outstanding -= nr;
 	zcdma_queue_wake_writers(session);
 }
 
-/* They are announced. Under session->lock. */
-static __always_inline void announce_all(struct zcdma_session *session, struct finished *these)
+/* With the piece that came back it has finished, and well. */
+static __always_inline bool is_complete(const struct zcdma_request *req)
 {
-	struct zcdma_taker *taker = these->taker;
-
-	if (!these->nr)
-		return;
-	flush(session->chan, &these->written);
-	if (taker) {
-		list_bulk_move_tail(&taker->done, these->first, these->last);
-		come_to(taker, these->nr);
-	} else {
-		land(session, these);
-	}
-	these->nr = 0;
+	return req->pending == 1 && req->next == req->body && !req->res;
 }
 
-/* Has it finished well, and for a SUBMIT that waits for it, or is it a quick one of a flight? */
-static bool is_plain(const struct zcdma_request *req, const struct finished *these)
+/* Is it so, and for a SUBMIT that waits for it, or is it a quick one of a flight? */
+static bool is_plain(const struct zcdma_request *req)
 {
-	const struct zcdma_taker *taker = req->taker;
-
-	if (req->pending || req->next != req->body || req->res)
+	if (!is_complete(req))
 		return false;
-	if (!taker)
-		return req->flight && req->quick;
-	return (these->nr && taker == these->taker) || taker->collect;
+	return req->taker ? req->taker->collect : req->flight && req->quick;
 }
 
 /* What zcdma_request_finish() does for one that is plain, but for the announcement. */
-static __always_inline void finish_plain(struct zcdma_session *session,
-					 struct zcdma_request *req, struct finished *these)
+static __always_inline void finish_plain(struct zcdma_session *session, struct zcdma_request *req,
+					 u32 flags, struct zcdma_stretch *written)
 {
-	if (these->nr && (req->taker != these->taker || req->flight != these->flight ||
-			  these->last->next != &req->node))
-		announce_all(session, these);
-	if (!these->nr) {
-		these->taker = req->taker;
-		these->flight = req->flight;
-		these->first = &req->node;
-	}
-	these->last = &req->node;
-	these->nr++;
+	req->pending = 0;
+	req->flags |= flags;
 	if (req->quick) {
-		clean_quick(session, req, &these->written);
+		clean_quick(session, req, written);
+		req->clean = true;
 	} else {
 		session->dirty++;
 		zcdma_taker_dirty(session, req->taker);
@@ -405,30 +370,57 @@ static __always_inline void finish_plain(struct zcdma_session *session,
 	req->taker = NULL;
 }
 
+/*
+ * Those of the same taker, or of a ring and the same flight, that are next to each other in
+ * session->active have finished together. The first is plain. Return: how many they are.
+ */
+static unsigned int finish_run(struct zcdma_session *session, struct zcdma_request **reqs,
+			       unsigned int nr, u32 flags)
+{
+	struct zcdma_request *first = reqs[0], *last, *req = first;
+	struct zcdma_taker *taker = first->taker;
+	struct zcdma_stretch written = {};
+	u64 flight = first->flight;
+	unsigned int i = 0;
+
+	do {
+		finish_plain(session, req, flags, &written);
+		last = req;
+		if (++i == nr)
+			break;
+		req = reqs[i];
+	} while (last->node.next == &req->node && req->taker == taker && req->flight == flight &&
+		 is_complete(req) && (taker || req->quick));
+	flush(session->chan, &written);
+	if (taker) {
+		list_bulk_move_tail(&taker->done, &first->node, &last->node);
+		come_to(taker, i);
+	} else {
+		land(session, first, last, i);
+	}
+	return i;
+}
+
 static unsigned int session_pieces_done(struct zcdma_request **reqs, unsigned int nr, u32 flags)
 {
 	struct zcdma_session *session = reqs[0]->session;
-	struct finished these = {};
-	unsigned int i;
+	unsigned int i = 0;
 	bool blocked;
 
 	spin_lock(&session->lock);
 	blocked = session->blocked;
-	for (i = 0; i < nr; i++) {
+	while (i < nr && reqs[i]->session == session) {
 		struct zcdma_request *req = reqs[i];
 
-		if (req->session != session)
-			break;
+		if (!blocked && is_plain(req)) {
+			i += finish_run(session, reqs + i, nr - i, flags);
+			continue;
+		}
 		req->pending--;
 		req->flags |= flags;
-		if (!blocked && is_plain(req, &these)) {
-			finish_plain(session, req, &these);
-		} else {
-			announce_all(session, &these);
-			settle(req);
-		}
+		settle(req);
+		i++;
 	}
-	announce_all(session, &these);
 	if (unlikely(session->err))
 		wake_up(&session->wq);
 	spin_unlock(&session->lock);

@@ -174,18 +174,30 @@ void zcdma_part_to_cpu(struct zcdma_chan *chan, struct zcdma_cursor at, size_t l
 
 /* Parts of a segment that follow each other, to be synchronized at once. */
 struct zcdma_stretch {
-	struct zcdma_cursor at;
-	size_t len;			/* 0: there are none */
+	struct zcdma_cursor at;		/* the first begins; no segment: there are none */
+	size_t end;			/* of the last, in that segment */
 };
 
 /* Return: false if it does not follow. */
 static inline bool zcdma_stretch_on(struct zcdma_stretch *stretch, const struct zcdma_cursor *at,
 				    size_t len)
 {
-	if (stretch->at.sg != at->sg || stretch->at.offset + stretch->len != at->offset)
+	if (stretch->at.sg != at->sg || stretch->end != at->offset)
 		return false;
-	stretch->len += len;
+	stretch->end += len;
 	return true;
+}
+
+static inline void zcdma_stretch_begin(struct zcdma_stretch *stretch,
+				       const struct zcdma_cursor *at, size_t len)
+{
+	stretch->at = *at;
+	stretch->end = at->offset + len;
+}
+
+static inline size_t zcdma_stretch_len(const struct zcdma_stretch *stretch)
+{
+	return stretch->end - stretch->at.offset;
 }
 
 void zcdma_mem_copy(struct zcdma_mem *dst, size_t to, struct zcdma_mem *src, size_t from,
