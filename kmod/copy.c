@@ -94,9 +94,8 @@ static bool from_pattern(const struct zcdma_request *req)
 }
 
 /* What of it the engine moves. Return: 0, or -EINVAL where source and target overlap. */
-static int split(struct zcdma_request *req)
+static int split(struct zcdma_request *req, const struct zcdma_chan *chan)
 {
-	const struct zcdma_chan *chan = chan_of(req);
 	size_t align = req->slave ? 1 : req->fills ? chan->fill_align : chan->copy_align;
 	size_t edge = max_t(size_t, align, chan->line);
 	u64 dst = dst_addr(req);
@@ -175,9 +174,8 @@ static void release_memory(struct zcdma_request *req)
 	req->cred = NULL;
 }
 
-static int map_memory(struct zcdma_request *req)
+static int map_memory(struct zcdma_request *req, struct zcdma_chan *chan)
 {
-	struct zcdma_chan *chan = chan_of(req);
 	int err;
 
 	if (req->dst.nr_pages) {
@@ -213,16 +211,16 @@ static void unmap_memory(struct zcdma_request *req)
 	zcdma_device_unmapped(chan->device);
 }
 
-static int map_for_device(struct zcdma_request *req)
+static int map_for_device(struct zcdma_request *req, struct zcdma_chan *chan)
 {
-	int err = zcdma_device_mapping(req->session, chan_of(req));
+	int err = zcdma_device_mapping(req->session, chan);
 
 	if (err)
 		return err;
-	err = map_memory(req);
+	err = map_memory(req, chan);
 	req->mapped = !err;
 	if (err)
-		zcdma_device_unmapped(chan_of(req)->device);
+		zcdma_device_unmapped(chan->device);
 	return err;
 }
 
@@ -241,10 +239,8 @@ static int map_error(struct zcdma_session *session, int err)
 
 /* ---- registered memory ---- */
 
-static void sync_buffers(struct zcdma_request *req)
+static void sync_buffers(struct zcdma_request *req, struct zcdma_chan *chan)
 {
-	struct zcdma_chan *chan = chan_of(req);
-
 	if (req->dst_buffer && req->dst_buffer->mem.sync)
 		zcdma_part_to_device(chan, req->dst_at, req->body, DMA_FROM_DEVICE);
 	if (req->src_buffer && req->src_buffer->mem.sync)
@@ -267,11 +263,11 @@ static void seek(struct zcdma_request *req, size_t offset)
 
 	req->next = offset;
 	if (req->dst_buffer)
-		req->dst_at = zcdma_buffer_seek(req->dst_buffer, req->op.dst + at);
+		zcdma_buffer_seek(req->dst_buffer, req->op.dst + at, &req->dst_at);
 	else if (has_dst(&req->op))
 		cursor_seek(&req->dst_at, &req->dst, offset);
 	if (req->src_buffer)
-		req->src_at = zcdma_buffer_seek(req->src_buffer, req->op.src + at);
+		zcdma_buffer_seek(req->src_buffer, req->op.src + at, &req->src_at);
 	else if (has_src(&req->op) || from_pattern(req))
 		cursor_seek(&req->src_at, &req->src, from_pattern(req) ? 0 : offset);
 }
@@ -339,14 +335,23 @@ int zcdma_request_pin(struct zcdma_request *req, u64 now)
 	return pin_own(req);
 }
 
+/* Is the body of a copy one piece, at both ends? */
+static bool is_piece(const struct zcdma_request *req, u64 boundary)
+{
+	return req->body <= ZCDMA_STRIPE &&
+	       zcdma_cursor_is_piece(&req->dst_at, req->body, boundary) &&
+	       zcdma_cursor_is_piece(&req->src_at, req->body, boundary);
+}
+
 /* Return: 0, -EINVAL, -ENOMEM, -EAGAIN, or why the session takes no more. */
 static noinline int map_any(struct zcdma_request *req)
 {
 	const struct zcdma_op *op = &req->op;
+	struct zcdma_chan *chan = chan_of(req);
 	int err;
 
-	req->fills = op->opcode == ZCDMA_OP_FILL && (req->session->chan->caps & ZCDMA_CAP_FILL);
-	err = split(req);
+	req->fills = op->opcode == ZCDMA_OP_FILL && (chan->caps & ZCDMA_CAP_FILL);
+	err = split(req, chan);
 	if (err)
 		return err;
 	if (op->opcode == ZCDMA_OP_FILL && req->body && !req->fills) {
@@ -359,12 +364,13 @@ static noinline int map_any(struct zcdma_request *req)
 	if (!req->body)
 		return 0;
 	if (req->own) {
-		err = map_for_device(req);
+		err = map_for_device(req, chan);
 		if (err)
 			return map_error(req->session, err);
 	}
 	seek(req, 0);
-	sync_buffers(req);
+	sync_buffers(req, chan);
+	req->whole = req->own && op->opcode == ZCDMA_OP_COPY && is_piece(req, chan->boundary);
 	return 0;
 }
 
@@ -503,9 +509,10 @@ void zcdma_request_conclude(struct zcdma_request *req)
 	size_t tail = req->head + req->body;
 
 	unmap_memory(req);
-	if (to && req->body && to->mem.sync)
-		zcdma_part_to_cpu(chan_of(req),
-				  zcdma_buffer_seek(to, req->op.dst + req->head), req->body);
+	if (to && req->body && to->mem.sync) {
+		zcdma_buffer_seek(to, req->op.dst + req->head, &req->dst_at);
+		zcdma_part_to_cpu(chan_of(req), req->dst_at, req->body);
+	}
 	if (req->body != req->op.len && !req->res && !req->slave) {
 		move_by_cpu(req, 0, req->head);
 		move_by_cpu(req, tail, req->op.len - tail);

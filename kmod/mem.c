@@ -50,12 +50,6 @@ void zcdma_cursor_settle(struct zcdma_cursor *at)
 	}
 }
 
-/* Pages that @len bytes at @addr touch. The caller has checked that they do not wrap. */
-unsigned long zcdma_mem_span(u64 addr, u64 len)
-{
-	return (offset_in_page(addr) + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
-
 /**
  * zcdma_charge() - charge pages to a user's RLIMIT_MEMLOCK
  * @cred: whose; the caller holds a reference until zcdma_uncharge().
@@ -191,8 +185,8 @@ void zcdma_mem_release(struct zcdma_mem *mem, bool written)
  * sg_alloc_table_from_pages_segment() knows neither a limit below a page nor a
  * boundary, and mapping such a segment is a DMA-API error.
  */
-static size_t segment_len(const struct zcdma_mem *mem, const struct zcdma_chan *chan, size_t at,
-			  size_t len)
+static inline size_t segment_len(const struct zcdma_mem *mem, const struct zcdma_chan *chan,
+				 size_t at, size_t len)
 {
 	size_t first = mem->offset + at;
 	struct page **page = mem->pages + (first >> PAGE_SHIFT);

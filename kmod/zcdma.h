@@ -141,6 +141,14 @@ static inline size_t zcdma_cursor_left(const struct zcdma_cursor *at)
 	return sg_dma_len(at->sg) - at->offset;
 }
 
+/* Is it one piece from there: in one segment, and not cut by a boundary, given as a mask? */
+static inline bool zcdma_cursor_is_piece(const struct zcdma_cursor *at, size_t len, u64 boundary)
+{
+	dma_addr_t addr = zcdma_cursor_addr(at);
+
+	return at->offset + len <= sg_dma_len(at->sg) && !((addr ^ (addr + len - 1)) & ~boundary);
+}
+
 void zcdma_cursor_settle(struct zcdma_cursor *at);
 
 /* Forward by @len bytes, at most to the end of the list. */
@@ -157,7 +165,12 @@ static inline size_t zcdma_within(u64 boundary, u64 addr, size_t len)
 	return min_t(u64, len - 1, boundary - (addr & boundary)) + 1;
 }
 
-unsigned long zcdma_mem_span(u64 addr, u64 len);
+/* Pages that @len bytes at @addr touch. The caller has checked that they do not wrap. */
+static inline unsigned long zcdma_mem_span(u64 addr, u64 len)
+{
+	return (offset_in_page(addr) + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
 int zcdma_charge(const struct cred *cred, unsigned long pages);
 void zcdma_uncharge(const struct cred *cred, unsigned long pages);
 int zcdma_mem_pin(struct zcdma_mem *mem, u64 addr, size_t len, enum dma_data_direction dir,
@@ -237,31 +250,25 @@ int zcdma_buffers_find(struct zcdma_session *session, struct list_head *batch,
 		       struct list_head *rest);
 
 /* Where byte @start of a mapped buffer is in the mapped list. */
-static inline struct zcdma_cursor zcdma_buffer_seek(const struct zcdma_buffer *buffer,
-						    size_t start)
+static inline void zcdma_buffer_seek(const struct zcdma_buffer *buffer, size_t start,
+				     struct zcdma_cursor *at)
 {
 	size_t first = buffer->mem.offset + start;
-	struct zcdma_cursor at = buffer->pages[first >> PAGE_SHIFT];
 
-	zcdma_cursor_advance(&at, offset_in_page(first));
-	return at;
+	*at = buffer->pages[first >> PAGE_SHIFT];
+	zcdma_cursor_advance(at, offset_in_page(first));
 }
 
-/*
- * The same for a part of @len bytes. Return: whether it is one piece: in one segment, and
- * not cut by a boundary.
- */
+/* The same for a part of @len bytes. Return: is that one piece? */
 static inline bool zcdma_buffer_piece(const struct zcdma_buffer *buffer, size_t start, size_t len,
 				      u64 boundary, struct zcdma_cursor *at)
 {
 	size_t first = buffer->mem.offset + start;
 	const struct zcdma_cursor *page = &buffer->pages[first >> PAGE_SHIFT];
-	dma_addr_t addr;
 
 	at->sg = page->sg;
 	at->offset = page->offset + offset_in_page(first);
-	addr = zcdma_cursor_addr(at);
-	return at->offset + len <= sg_dma_len(at->sg) && !((addr ^ (addr + len - 1)) & ~boundary);
+	return zcdma_cursor_is_piece(at, len, boundary);
 }
 
 void zcdma_buffers_unmap(struct zcdma_session *session);
@@ -300,9 +307,9 @@ struct zcdma_taker {
  * @own: @src, @dst, @cred and @charged hold something: not all of the memory is registered.
  * @mapped: @src and @dst are mapped for DMA; counted in device->mapped.
  * @fills: the engine fills by itself; otherwise a fill copies from a page of the pattern.
- * @whole: nothing cuts the body, but a limit that the engine may yet show; it is all
- *	of the op, and registered. @src_at and @dst_at stay at its begin.
- * @quick: can be cleaned up in any context.
+ * @whole: a copy of which nothing cuts the body, but a limit that the engine may yet
+ *	show. @src_at and @dst_at stay at its begin.
+ * @quick: can be cleaned up in any context. If it is @whole as well, the body is all of it.
  * @clean: cleaned up: the completion is ready to be read.
  * @finished: it has its one completion.
  * @res: 0 or what went wrong first.
