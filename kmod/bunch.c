@@ -109,7 +109,7 @@ static bool is_retired(const struct zcdma_slot *slot)
 }
 
 /* Some of a bunch came back, or the last one. Under chan->lock. */
-static void look_at(struct zcdma_slot *first, bool last)
+static __always_inline void look_at(struct zcdma_slot *first, bool last)
 {
 	struct zcdma_chan *chan = first->chan;
 

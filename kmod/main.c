@@ -236,7 +236,7 @@ static int check_arg(const struct zcdma_ioctl *row, const union zcdma_arg *arg)
  */
 static long submit_ioctl(struct zcdma_session *session, struct zcdma_submit __user *user)
 {
-	struct zcdma_submit what;
+	struct zcdma_submit what __uninitialized;
 	int err;
 
 	if (copy_from_user(&what, user, sizeof(what)))

@@ -144,47 +144,6 @@ void zcdma_request_fail(struct zcdma_request *req, int err)
 	settle(req);
 }
 
-/* At a port what goes one way goes in order. */
-static void line_up(struct list_head *batch)
-{
-	struct zcdma_request *req;
-
-	list_for_each_entry(req, batch, node)
-		list_add_tail(&req->fifo, &req->slave->waiting);
-}
-
-/**
- * zcdma_queue_add() - put requests into the queue
- * @session: their session.
- * @batch: emptied; they complete by themselves from now on. All have the same taker, and
- *	all are for ports or none is.
- * @ready: what zcdma_requests_map() said of them.
- *
- * To be followed by zcdma_session_kick().
- *
- * Return: 0, or why the session takes no more; then @batch is still the caller's.
- */
-int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch,
-		    const struct zcdma_ready *ready)
-{
-	struct zcdma_request *req = list_first_entry(batch, struct zcdma_request, node);
-	int err;
-
-	spin_lock_irq(&session->lock);
-	err = session->err;
-	if (!err && ready->nr) {
-		if (!session->watching || ready->deadline < session->watch_at)
-			zcdma_queue_watch_from(session, ready->deadline);
-		if (req->taker)
-			req->taker->left += ready->nr;
-		if (req->slave)
-			line_up(batch);
-		list_splice_tail_init(batch, &session->queue);
-	}
-	spin_unlock_irq(&session->lock);
-	return err;
-}
-
 static bool begun(const struct zcdma_request *req)
 {
 	return req->next || req->pending;

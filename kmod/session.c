@@ -90,13 +90,6 @@ void zcdma_session_wait_gone(void)
 	wait_event(sessions_gone, !atomic_read(&sessions_alive));
 }
 
-/* The session's channel, or one of its port's; NULL before ATTACH or ATTACH_PORT. */
-struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session)
-{
-	/* Pairs with attach_locked(). */
-	return smp_load_acquire(&session->chan);
-}
-
 /* Those of %ZCDMA_QUERY_ATTACHED, from 0 on. Return: NULL past the last. */
 struct zcdma_chan *zcdma_session_nth_chan(struct zcdma_session *session, u32 nr)
 {
@@ -181,28 +174,21 @@ int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how
 	return err;
 }
 
-/**
- * zcdma_session_kick() - the session has something to hand out
- * @session: attached.
- *
- * Several channels are dealt one piece each, again and again, so that they share
- * even a short queue. In any context where the provider's prep may be called.
+/*
+ * What zcdma_session_kick() does unless there is one channel. Several are dealt one piece
+ * each, again and again, so that they share even a short queue.
  */
-void zcdma_session_kick(struct zcdma_session *session)
+void zcdma_session_deal(struct zcdma_session *session)
 {
 	bool more = true;
 	unsigned int i;
 
-	if (session->nr_lanes == 1) {
-		zcdma_chan_kick(session->lanes, UINT_MAX);
-		return;
-	}
 	if (!session->nr_lanes)
 		zcdma_slave_kick(session);
 	while (more) {
 		more = false;
 		for (i = 0; i < session->nr_lanes; i++)
-			more |= zcdma_chan_kick(&session->lanes[i], 1);
+			more |= zcdma_chan_run(session->lanes[i].chan, &session->lanes[i], 1);
 	}
 }
 
@@ -387,13 +373,10 @@ static struct zcdma_request *take_late(struct zcdma_session *session)
 /* It is a spare again: registered memory counts on them. */
 static void keep(struct zcdma_session *session, struct zcdma_request *req)
 {
-	LIST_HEAD(surplus);
-
 	spin_lock_irq(&session->lock);
 	zcdma_spare_store(session, req);
-	zcdma_spare_thin_out(session, &surplus);
 	spin_unlock_irq(&session->lock);
-	zcdma_spare_discard(session, &surplus);
+	zcdma_places_freed(session);
 }
 
 /* Nobody can read any more: away with what has finished. */

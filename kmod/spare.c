@@ -15,15 +15,6 @@ void zcdma_spare_store(struct zcdma_session *session, struct zcdma_request *req)
 	session->nr_spares++;
 }
 
-/* Those beyond what a session should keep, to @surplus. Under session->lock. */
-void zcdma_spare_thin_out(struct zcdma_session *session, struct list_head *surplus)
-{
-	while (zcdma_spares_too_many(session)) {
-		list_move(session->spares.next, surplus);
-		session->nr_spares--;
-	}
-}
-
 static void free_all(struct list_head *list)
 {
 	struct zcdma_request *req, *tmp;
@@ -32,18 +23,18 @@ static void free_all(struct list_head *list)
 		zcdma_request_free(req);
 }
 
-/* There is room for writers, and perhaps nothing more to wait for. */
-void zcdma_queue_wake_writers(struct zcdma_session *session)
+/* Those beyond what a session should keep. */
+void zcdma_spares_thin_out(struct zcdma_session *session)
 {
-	if (wq_has_sleeper(&session->wq))
-		wake_up_poll(&session->wq, EPOLLIN | EPOLLOUT | EPOLLWRNORM);
-}
+	LIST_HEAD(surplus);
 
-/* Places have become free, and these are too many. Without the lock. */
-void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplus)
-{
-	free_all(surplus);
-	zcdma_queue_wake_writers(session);
+	spin_lock_irq(&session->lock);
+	while (zcdma_spares_too_many(session)) {
+		list_move(session->spares.next, &surplus);
+		session->nr_spares--;
+	}
+	spin_unlock_irq(&session->lock);
+	free_all(&surplus);
 }
 
 /**
@@ -55,7 +46,6 @@ void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplu
 void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch)
 {
 	struct zcdma_request *req, *tmp;
-	LIST_HEAD(surplus);
 
 	if (list_empty(batch))
 		return;
@@ -64,9 +54,8 @@ void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch)
 		zcdma_spare_store(session, req);
 		session->outstanding--;
 	}
-	zcdma_spare_thin_out(session, &surplus);
 	spin_unlock_irq(&session->lock);
-	zcdma_spare_discard(session, &surplus);
+	zcdma_places_freed(session);
 }
 
 static int alloc_batch(struct list_head *batch, unsigned int nr)
@@ -124,25 +113,22 @@ static unsigned int take_spares(struct zcdma_session *session, unsigned int want
 	return nr;
 }
 
-/* Places, at most @want, and the spares there are for them. */
-static int take_places(struct zcdma_session *session, unsigned int want, struct list_head *batch,
-		       unsigned int *places, unsigned int *missing)
+/* The session has too few spares, and may sleep. Not inline: those that wait have one. */
+static noinline int alloc_missing(struct zcdma_session *session, unsigned int missing,
+				  struct list_head *batch, int nr)
 {
-	unsigned int nr;
-	int err;
+	LIST_HEAD(fresh);
 
-	spin_lock_irq(&session->lock);
-	err = session->err;
-	nr = min(want, session->depth - session->outstanding);
-	*places = nr;
-	if (!err && !nr)
-		err = -EAGAIN;
-	if (!err) {
-		session->outstanding += nr;
-		*missing = nr - take_spares(session, nr, batch);
+	if (!alloc_batch(&fresh, missing)) {
+		list_splice_tail(&fresh, batch);
+		return nr;
 	}
+	free_all(&fresh);
+	spin_lock_irq(&session->lock);
+	session->outstanding -= missing;
 	spin_unlock_irq(&session->lock);
-	return err;
+	zcdma_queue_wake_writers(session);
+	return nr - (int)missing ?: -ENOMEM;
 }
 
 /**
@@ -150,30 +136,27 @@ static int take_places(struct zcdma_session *session, unsigned int want, struct 
  * @session: attached.
  * @want: how many, 1 or more; fewer may be had.
  * @batch: receives requests that are to be reset and filled in.
- * @nr: how many they are.
  *
  * May sleep, but not where the session is stocked.
  *
- * Return: 0, -EAGAIN when the queue is full, -ENOMEM, or why the session takes no more.
+ * Return: how many they are, -EAGAIN when the queue is full, -ENOMEM, or why the session
+ * takes no more.
  */
 int zcdma_queue_reserve(struct zcdma_session *session, unsigned int want,
-			struct list_head *batch, unsigned int *nr)
+			struct list_head *batch)
 {
-	unsigned int missing;
-	LIST_HEAD(fresh);
-	int err = take_places(session, want, batch, nr, &missing);
+	unsigned int missing = 0;
+	int nr;
 
-	if (err)
-		return err;
-	if (missing && alloc_batch(&fresh, missing)) {
-		free_all(&fresh);
-		spin_lock_irq(&session->lock);
-		session->outstanding -= missing;
-		spin_unlock_irq(&session->lock);
-		zcdma_queue_wake_writers(session);
-		*nr -= missing;
-		return *nr ? 0 : -ENOMEM;
+	spin_lock_irq(&session->lock);
+	nr = session->err;
+	if (!nr) {
+		nr = min(want, session->depth - session->outstanding);
+		session->outstanding += nr;
+		missing = nr - take_spares(session, nr, batch);
 	}
-	list_splice_tail(&fresh, batch);
-	return 0;
+	spin_unlock_irq(&session->lock);
+	if (unlikely(missing))
+		return alloc_missing(session, missing, batch, nr);
+	return nr ?: -EAGAIN;
 }

@@ -36,34 +36,67 @@ void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
 	zcdma_queue_return(session, batch);
 }
 
+/* At a port what goes one way goes in order. */
+static void line_up(struct list_head *batch)
+{
+	struct zcdma_request *req;
+
+	list_for_each_entry(req, batch, node)
+		list_add_tail(&req->fifo, &req->slave->waiting);
+}
+
+/*
+ * Put them into the queue: they complete by themselves from now on. All have the same taker,
+ * and all are for ports or none is. Return: 0, or why the session takes no more.
+ */
+static int enqueue(struct zcdma_session *session, struct list_head *batch,
+		   const struct zcdma_ready *ready)
+{
+	struct zcdma_request *req = list_first_entry(batch, struct zcdma_request, node);
+	int err;
+
+	spin_lock_irq(&session->lock);
+	err = session->err;
+	if (!err && ready->nr) {
+		if (!session->watching || ready->deadline < session->watch_at)
+			zcdma_queue_watch_from(session, ready->deadline);
+		if (req->taker)
+			req->taker->left += ready->nr;
+		if (req->slave)
+			line_up(batch);
+		list_splice_tail_init(batch, &session->queue);
+	}
+	spin_unlock_irq(&session->lock);
+	return err;
+}
+
 /**
  * zcdma_submit_batch() - requests with their ops, to the engine
  * @session: attached.
- * @batch: pinned; each has a place. Those from the first on that cannot be done are
- *	left, and are the caller's to drop; the others complete by themselves.
+ * @batch: pinned; each has a place. They complete by themselves, but for those in @rest.
+ * @rest: receives those from the first on that cannot be done, before what is in it. They
+ *	are the caller's to drop.
  *
  * Touches no user memory: an unbind may wait for it, from the finding of the buffers
  * on. See zcdma_requests_map() for where it may sleep.
  *
- * Return: 0, or what is wrong with the first that is left.
+ * Return: 0, or what is wrong with the first that cannot be done.
  */
-int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch)
+int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch,
+		       struct list_head *rest)
 {
 	struct zcdma_ready ready;
-	LIST_HEAD(unknown);
-	LIST_HEAD(unmapped);
 	int err, failed, added;
 
 	if (list_empty(batch))
 		return 0;
-	err = zcdma_buffers_find(session, batch, &unknown);
-	failed = zcdma_requests_map(session, batch, &unmapped, &ready);
-	added = zcdma_queue_add(session, batch, &ready);
-	if (!added)
+	err = zcdma_buffers_find(session, batch, rest);
+	failed = zcdma_requests_map(session, batch, rest, &ready);
+	added = enqueue(session, batch, &ready);
+	if (added)
+		list_splice_init(batch, rest);
+	else
 		zcdma_session_kick(session);
-	/* In their order: what is left of the batch, then the others. */
-	list_splice_tail(&unmapped, batch);
-	list_splice_tail(&unknown, batch);
 	return added ?: failed ?: err;
 }
 
@@ -82,9 +115,10 @@ static int fetch(const struct zcdma_submit *what, unsigned int index, unsigned i
 }
 
 /* The next ops, as far as they are good. Return: 0, or what is wrong with the first of @rest. */
-static int fetch_all(struct zcdma_session *session, const struct zcdma_submit *what,
-		     struct zcdma_taker *taker, unsigned int nr, struct list_head *batch,
-		     struct list_head *rest)
+static __always_inline int fetch_all(struct zcdma_session *session,
+				     const struct zcdma_submit *what, struct zcdma_taker *taker,
+				     unsigned int nr, struct list_head *batch,
+				     struct list_head *rest)
 {
 	struct zcdma_op ops[8] __uninitialized;
 	unsigned int index = what->out_accepted;
@@ -134,21 +168,20 @@ static int submit_some(struct zcdma_session *session, struct zcdma_submit *what,
 		       struct zcdma_taker *taker)
 {
 	unsigned int want = min_t(unsigned int, what->count - what->out_accepted, ZCDMA_WINDOW);
-	unsigned int nr;
 	LIST_HEAD(batch);
 	LIST_HEAD(rest);
-	int err, bad;
+	int nr, err, bad;
 
-	err = zcdma_queue_reserve(session, want, &batch, &nr);
-	if (err)
-		return err;
+	nr = zcdma_queue_reserve(session, want, &batch);
+	if (nr < 0)
+		return nr;
 	bad = fetch_all(session, what, taker, nr, &batch, &rest);
-	err = zcdma_submit_batch(session, &batch);
-	list_splice_tail(&rest, &batch);
-	nr -= count(&batch);
+	err = zcdma_submit_batch(session, &batch, &rest);
 	what->out_accepted += nr;
-	if (!list_empty(&batch))
-		zcdma_submit_drop(session, &batch);
+	if (!list_empty(&rest)) {
+		what->out_accepted -= count(&rest);
+		zcdma_submit_drop(session, &rest);
+	}
 	return err ?: bad;
 }
 
@@ -166,51 +199,40 @@ static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 	}
 }
 
-/* Completions of ops that followed each other, to be written at once. */
-struct run {
-	struct zcdma_completion out[16];
-	unsigned int first;		/* index of the first one's op */
-	unsigned int nr;
-};
+/* Completions of ops that follow each other are written at once, so many. */
+#define DELIVER_BATCH	16
 
-static int flush(struct run *run, struct zcdma_completion __user *to)
+static int put(struct zcdma_completion __user *to, const struct zcdma_completion *out,
+	       unsigned int nr)
 {
-	unsigned int nr = run->nr;
-
-	run->nr = 0;
-	to += run->first;
 	if (nr == 1)
-		return copy_to_user(to, run->out, sizeof(*to)) ? -EFAULT : 0;
-	return copy_to_user(to, run->out, nr * sizeof(*to)) ? -EFAULT : 0;
+		return copy_to_user(to, out, sizeof(*out)) ? -EFAULT : 0;
+	return copy_to_user(to, out, nr * sizeof(*out)) ? -EFAULT : 0;
 }
 
 /* The completions, each at its op's place. Stops at an address that is bad. */
 static int deliver(struct zcdma_session *session, struct zcdma_taker *taker,
 		   struct zcdma_completion __user *to)
 {
+	struct zcdma_completion out[DELIVER_BATCH] __uninitialized;
+	unsigned int delivered = 0;
 	struct zcdma_request *req;
-	struct run run __uninitialized;
-	unsigned int seen = 0, delivered = 0;
 	int err = 0;
 
-	run.nr = 0;
-	run.first = 0;
 	zcdma_taker_clean(session, taker);
-	list_for_each_entry(req, &taker->done, node) {
-		if (run.nr == ARRAY_SIZE(run.out) || req->index != run.first + run.nr) {
-			err = flush(&run, to);
-			if (err)
-				break;
-			delivered = seen;
-			run.first = req->index;
-		}
-		zcdma_queue_report(req, &run.out[run.nr++]);
-		seen++;
+	req = list_first_entry(&taker->done, struct zcdma_request, node);
+	while (!err && !list_entry_is_head(req, &taker->done, node)) {
+		unsigned int first = req->index, nr = 0;
+
+		do {
+			zcdma_queue_report(req, &out[nr++]);
+			req = list_next_entry(req, node);
+		} while (nr < DELIVER_BATCH && !list_entry_is_head(req, &taker->done, node) &&
+			 req->index == first + nr);
+		err = put(to + first, out, nr);
+		if (!err)
+			delivered += nr;
 	}
-	if (!err)
-		err = flush(&run, to);
-	if (!err)
-		delivered = seen;
 	zcdma_taker_dispose(session, taker, delivered, !err);
 	return err;
 }
@@ -251,18 +273,6 @@ static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
 	return 0;
 }
 
-static int submit_and_wait(struct zcdma_session *session, struct zcdma_submit *what)
-{
-	struct zcdma_taker taker __uninitialized;
-	int err, waited;
-
-	zcdma_taker_begin(&taker, what->completions);
-	err = submit_all(session, what, &taker);
-	waited = wait_for(session, what, &taker);
-	zcdma_taker_end(session, &taker);
-	return err ?: waited;
-}
-
 static int check(struct zcdma_session *session, const struct zcdma_submit *what)
 {
 	if (!what->count || what->count > ZCDMA_MAX_QUEUE_DEPTH ||
@@ -285,13 +295,20 @@ static int check(struct zcdma_session *session, const struct zcdma_submit *what)
  */
 int zcdma_submit(struct zcdma_session *session, struct zcdma_submit *what)
 {
-	int err;
+	bool waits = what->flags & ZCDMA_SUBMIT_WAIT;
+	struct zcdma_taker taker __uninitialized;
+	int err, waited;
 
 	what->out_accepted = 0;
 	err = check(session, what);
 	if (err)
 		return err;
-	if (what->flags & ZCDMA_SUBMIT_WAIT)
-		return submit_and_wait(session, what);
-	return submit_all(session, what, NULL);
+	if (waits)
+		zcdma_taker_begin(&taker, what->completions);
+	err = submit_all(session, what, waits ? &taker : NULL);
+	if (!waits)
+		return err;
+	waited = wait_for(session, what, &taker);
+	zcdma_taker_end(session, &taker);
+	return err ?: waited;
 }

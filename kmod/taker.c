@@ -9,20 +9,6 @@
  */
 #include "zcdma.h"
 
-/**
- * zcdma_taker_begin() - take completions
- * @taker: on the caller's stack, until zcdma_taker_end().
- * @collect: requests that point to it are for it and not for read().
- */
-void zcdma_taker_begin(struct zcdma_taker *taker, bool collect)
-{
-	taker->collect = collect;
-	taker->dirty = false;
-	taker->left = 0;
-	INIT_LIST_HEAD(&taker->done);
-	init_completion(&taker->all);
-}
-
 /* Unless the engine has pieces of it. Under session->reaping. */
 static void clean(struct zcdma_request *req)
 {
@@ -30,32 +16,19 @@ static void clean(struct zcdma_request *req)
 		zcdma_request_clean(req);
 }
 
-/**
- * zcdma_taker_clean() - clean up after what has finished for a taker
- * @session: the session.
- * @taker: none of its requests is unfinished.
- *
- * To be done before any user memory is touched: an unbind may wait for it.
- */
-void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker)
+/* What zcdma_taker_clean() does when it is dirty. */
+void zcdma_taker_clean_all(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	struct zcdma_request *req;
 	bool dirty = false;
 
-	if (!taker->dirty)
-		return;
 	mutex_lock(&session->reaping);
 	list_for_each_entry(req, &taker->done, node) {
 		clean(req);
 		dirty |= !req->clean;
 	}
 	mutex_unlock(&session->reaping);
-	if (dirty)
-		return;
-	spin_lock_irq(&session->lock);
-	taker->dirty = false;
-	list_del(&taker->node);
-	spin_unlock_irq(&session->lock);
+	taker->cleaned = !dirty;
 }
 
 /*
@@ -85,13 +58,11 @@ static void dispose(struct zcdma_request *req)
 void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
 			 unsigned int nr, bool all)
 {
-	LIST_HEAD(surplus);
-
 	if (!nr)
 		return;
 	spin_lock_irq(&session->lock);
-	if (all && !taker->dirty) {
-		/* The usual case. What is not dirty is clean, and so are all. */
+	if (all && (!taker->dirty || taker->cleaned)) {
+		/* The usual case: all are clean. */
 		list_splice_init(&taker->done, &session->spares);
 		session->nr_spares += nr;
 		session->outstanding -= nr;
@@ -99,10 +70,12 @@ void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *take
 		while (nr--)
 			dispose(list_first_entry(&taker->done, struct zcdma_request, node));
 	}
-	if (zcdma_spares_too_many(session))
-		zcdma_spare_thin_out(session, &surplus);
+	if (all && taker->dirty) {
+		taker->dirty = false;
+		list_del(&taker->node);
+	}
 	spin_unlock_irq(&session->lock);
-	zcdma_spare_discard(session, &surplus);
+	zcdma_places_freed(session);
 }
 
 /**
@@ -115,7 +88,6 @@ void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *take
 void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out)
 {
 	struct zcdma_session *session = req->session;
-	LIST_HEAD(surplus);
 
 	if (!READ_ONCE(req->clean)) {
 		mutex_lock(&session->reaping);
@@ -125,9 +97,8 @@ void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out)
 	zcdma_queue_report(req, out);
 	spin_lock_irq(&session->lock);
 	dispose(req);
-	zcdma_spare_thin_out(session, &surplus);
 	spin_unlock_irq(&session->lock);
-	zcdma_spare_discard(session, &surplus);
+	zcdma_places_freed(session);
 }
 
 static void let_go(struct list_head *list, struct zcdma_taker *taker)
@@ -139,22 +110,11 @@ static void let_go(struct list_head *list, struct zcdma_taker *taker)
 			req->taker = NULL;
 }
 
-/**
- * zcdma_taker_end() - be no taker any more
- * @session: the session.
- * @taker: not pointed at afterwards. What was not disposed of comes by read().
- */
-void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
+/* What zcdma_taker_end() does when something is left. */
+void zcdma_taker_let_go(struct zcdma_session *session, struct zcdma_taker *taker)
 {
 	bool left_over;
 
-	/*
-	 * The usual case: all was disposed of, after it had come. Who brought the last of
-	 * it is done with the taker then, because disposing takes the lock.
-	 */
-	if (taker->collect && !smp_load_acquire(&taker->left) && !taker->dirty &&
-	    list_empty(&taker->done))
-		return;
 	spin_lock_irq(&session->lock);
 	if (taker->left) {
 		let_go(&session->queue, taker);

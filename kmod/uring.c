@@ -175,13 +175,16 @@ static void refuse_first(struct zcdma_session *session, struct list_head *batch,
 static void flush(struct zcdma_session *session, struct plug *plug)
 {
 	LIST_HEAD(batch);
+	LIST_HEAD(rest);
 	int err;
 
 	list_cut_before(&batch, &plug->reqs, plug->next);
 	zcdma_queue_return(session, &plug->reqs);
 	plug->next = &plug->reqs;
-	while ((err = zcdma_submit_batch(session, &batch)))
+	while ((err = zcdma_submit_batch(session, &batch, &rest))) {
+		list_splice_init(&rest, &batch);
 		refuse_first(session, &batch, err);
+	}
 }
 
 /* The commands that wait hold the file, and with it the session. */
@@ -246,10 +249,10 @@ static bool has_place(const struct plug *plug)
 static bool take_places(struct zcdma_session *session, struct plug *plug)
 {
 	unsigned int most = clamp_t(unsigned int, current->plug->nr_ios, 1, ZCDMA_WINDOW);
-	unsigned int left = session->depth - READ_ONCE(session->outstanding), nr;
+	unsigned int left = session->depth - READ_ONCE(session->outstanding);
 
 	flush(session, plug);
-	if (zcdma_queue_reserve(session, clamp(left / 2, 1U, most), &plug->reqs, &nr))
+	if (zcdma_queue_reserve(session, clamp(left / 2, 1U, most), &plug->reqs) < 0)
 		return false;
 	plug->next = plug->reqs.next;
 	plug->flight = atomic64_inc_return(&session->flights);
@@ -292,20 +295,21 @@ static int submit(struct zcdma_session *session, struct io_uring_cmd *cmd,
 {
 	struct zcdma_request *req;
 	LIST_HEAD(batch);
-	unsigned int nr;
+	LIST_HEAD(rest);
 	int err;
 
-	err = zcdma_queue_reserve(session, 1, &batch, &nr);
-	if (err)
+	err = zcdma_queue_reserve(session, 1, &batch);
+	if (err < 0)
 		return err;
 	req = list_first_entry(&batch, struct zcdma_request, node);
 	begin(req, session, cmd, 0);
 	req->op = *op;
-	err = zcdma_request_pin(req, ktime_get_ns());
-	if (!err)
-		err = zcdma_submit_batch(session, &batch);
-	if (err)
-		zcdma_submit_drop(session, &batch);
+	err = zcdma_request_pin(req, ktime_get_ns()) ?:
+	      zcdma_submit_batch(session, &batch, &rest);
+	if (err) {
+		list_splice(&batch, &rest);
+		zcdma_submit_drop(session, &rest);
+	}
 	return err;
 }
 

@@ -305,8 +305,8 @@ static unsigned int hand_over_all(struct zcdma_slot **slots, unsigned int nr, in
 }
 
 /* What fits into the window and the engine. Called and left with chan->lock held. */
-static unsigned int fill_window(struct zcdma_chan *chan, struct zcdma_lane *first,
-				unsigned int budget, unsigned long *irq)
+static __always_inline unsigned int fill_window(struct zcdma_chan *chan, struct zcdma_lane *first,
+						unsigned int budget, unsigned long *irq)
 	__must_hold(&chan->lock)
 {
 	struct zcdma_slot *slots[CUT_BATCH] __uninitialized;
@@ -350,8 +350,8 @@ static unsigned int fill_window(struct zcdma_chan *chan, struct zcdma_lane *firs
  * Called and left with chan->lock held. @first: a session that has something, and no turn,
  * or NULL. Return: how many pieces the engine got.
  */
-static unsigned int pump(struct zcdma_chan *chan, struct zcdma_lane *first, unsigned int budget,
-			 unsigned long *irq)
+static __always_inline unsigned int pump(struct zcdma_chan *chan, struct zcdma_lane *first,
+					 unsigned int budget, unsigned long *irq)
 {
 	unsigned int handed = 0, rounds = 0;
 
@@ -370,52 +370,43 @@ static unsigned int pump(struct zcdma_chan *chan, struct zcdma_lane *first, unsi
 	return handed;
 }
 
-/**
- * zcdma_chan_pump() - hand the engine what there is to do
- * @chan: the channel.
- *
- * From any context, unless the provider's prep cannot be called there: see
- * "inline_refill". Holds no lock of ours while it calls the provider.
- */
-void zcdma_chan_pump(struct zcdma_chan *chan)
+/* Its session has something to hand out. Return: is it the only one, and now? Under chan->lock. */
+static bool take_turn(struct zcdma_lane *lane)
 {
-	unsigned long irq;
+	struct zcdma_chan *chan = lane->chan;
 
-	spin_lock_irqsave(&chan->lock, irq);
-	if (chan->pumping)
-		chan->again = true;
-	else
-		pump(chan, NULL, UINT_MAX, &irq);
-	spin_unlock_irqrestore(&chan->lock, irq);
+	if (chan->state == ZCDMA_CHAN_LIVE && !chan->pumping && !zcdma_chan_has_more(chan))
+		return true;
+	if (list_empty(&lane->turn) && chan->state != ZCDMA_CHAN_GONE)
+		list_add_tail(&lane->turn, &chan->ready);
+	return false;
 }
 
 /**
- * zcdma_chan_kick() - a session has something to hand out
- * @lane: its place at a channel.
- * @budget: how many pieces that channel may get just now.
+ * zcdma_chan_run() - hand the engine what there is to do
+ * @chan: the channel.
+ * @lane: the place of a session that has something to hand out, or NULL.
+ * @budget: how many pieces the channel may get just now.
  *
- * In contexts as zcdma_chan_pump().
+ * From any context, unless the provider's prep cannot be called there: see
+ * "inline_refill". Holds no lock of ours while it calls the provider.
  *
- * Return: whether the engine got some.
+ * Return: how many pieces the engine got.
  */
-bool zcdma_chan_kick(struct zcdma_lane *lane, unsigned int budget)
+unsigned int zcdma_chan_run(struct zcdma_chan *chan, struct zcdma_lane *lane, unsigned int budget)
 {
-	struct zcdma_chan *chan = lane->chan;
-	struct zcdma_lane *first = NULL;
+	unsigned int handed = 0;
 	unsigned long irq;
-	bool ret = false;
 
 	spin_lock_irqsave(&chan->lock, irq);
-	if (chan->state == ZCDMA_CHAN_LIVE && !chan->pumping && !zcdma_chan_has_more(chan))
-		first = lane;
-	else if (list_empty(&lane->turn) && chan->state != ZCDMA_CHAN_GONE)
-		list_add_tail(&lane->turn, &chan->ready);
+	if (lane && !take_turn(lane))
+		lane = NULL;
 	if (chan->pumping)
 		chan->again = true;
 	else
-		ret = pump(chan, first, budget, &irq);
+		handed = pump(chan, lane, budget, &irq);
 	spin_unlock_irqrestore(&chan->lock, irq);
-	return ret;
+	return handed;
 }
 
 /* Has the engine nothing of ours? */

@@ -285,7 +285,8 @@ struct zcdma_taker {
 	struct list_head node;		/* session->takers, when dirty */
 	struct list_head done;		/* finished, and nobody else's */
 	bool collect;			/* what finishes comes to @done; else to read() */
-	bool dirty;			/* some of it is not clean */
+	bool dirty;			/* some of it was not clean when it came */
+	bool cleaned;			/* and is now, as all of it is */
 	unsigned int left;		/* requests that point here, not finished */
 	struct completion all;		/* @left has dropped to 0 */
 };
@@ -607,12 +608,16 @@ const char *zcdma_provider_name(struct dma_chan *dma);
 
 int zcdma_window_init(struct zcdma_chan *chan);
 void zcdma_window_free(struct zcdma_chan *chan);
-bool zcdma_chan_kick(struct zcdma_lane *lane, unsigned int budget);
-void zcdma_chan_pump(struct zcdma_chan *chan);
+unsigned int zcdma_chan_run(struct zcdma_chan *chan, struct zcdma_lane *lane, unsigned int budget);
 bool zcdma_chan_idle(struct zcdma_chan *chan);
 void zcdma_chan_unpark(struct zcdma_chan *chan);
 bool zcdma_chan_expire(struct zcdma_chan *chan);
 void zcdma_chan_shut(struct zcdma_chan *chan);
+
+static inline void zcdma_chan_pump(struct zcdma_chan *chan)
+{
+	zcdma_chan_run(chan, NULL, UINT_MAX);
+}
 
 static inline bool zcdma_chan_has_more(const struct zcdma_chan *chan)
 {
@@ -742,7 +747,6 @@ struct zcdma_session *zcdma_session_create(void);
 void zcdma_session_close(struct zcdma_session *session);
 void zcdma_session_get(struct zcdma_session *session);
 void zcdma_session_put(struct zcdma_session *session);
-struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session);
 struct zcdma_chan *zcdma_session_nth_chan(struct zcdma_session *session, u32 nr);
 void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info);
 int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how);
@@ -750,18 +754,38 @@ int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *wha
 ssize_t zcdma_session_read(struct zcdma_session *session, char __user *buf, size_t size,
 			   bool nonblock);
 __poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, poll_table *pt);
-void zcdma_session_kick(struct zcdma_session *session);
+void zcdma_session_deal(struct zcdma_session *session);
 void zcdma_session_sweep(struct zcdma_session *session);
 void zcdma_session_wait_gone(void);
 
+/* The session's channel, or one of its port's; NULL before ATTACH or ATTACH_PORT. */
+static inline struct zcdma_chan *zcdma_session_chan(struct zcdma_session *session)
+{
+	/* Pairs with attach_locked(). */
+	return smp_load_acquire(&session->chan);
+}
+
+/**
+ * zcdma_session_kick() - the session has something to hand out
+ * @session: attached.
+ *
+ * In any context where the provider's prep may be called.
+ */
+static inline void zcdma_session_kick(struct zcdma_session *session)
+{
+	if (session->nr_lanes == 1)
+		zcdma_chan_run(session->lanes->chan, session->lanes, UINT_MAX);
+	else
+		zcdma_session_deal(session);
+}
+
 /* ---- what nearly every op goes through, in whole or in part ---- */
 
-/* Move the requests from @req on to @rest, which is empty. */
+/* Move the requests from @req on to @rest, before what is there. */
 static inline void zcdma_cut_off(struct list_head *batch, struct zcdma_request *req,
 				 struct list_head *rest)
 {
-	list_cut_before(rest, batch, &req->node);
-	list_swap(rest, batch);
+	list_bulk_move_tail(rest->next, &req->node, batch->prev);
 }
 
 /* A copy of registered memory, with nothing special: nothing else is wrong with it, either. */
@@ -827,23 +851,35 @@ static inline bool zcdma_request_cut(struct zcdma_session *session, struct zcdma
 
 int zcdma_queue_stock(struct zcdma_session *session);
 int zcdma_queue_reserve(struct zcdma_session *session, unsigned int want,
-			struct list_head *batch, unsigned int *nr);
+			struct list_head *batch);
 void zcdma_queue_return(struct zcdma_session *session, struct list_head *batch);
 void zcdma_spare_store(struct zcdma_session *session, struct zcdma_request *req);
-void zcdma_spare_thin_out(struct zcdma_session *session, struct list_head *surplus);
-void zcdma_spare_discard(struct zcdma_session *session, struct list_head *surplus);
-void zcdma_queue_wake_writers(struct zcdma_session *session);
+void zcdma_spares_thin_out(struct zcdma_session *session);
 
-/* Under session->lock. */
+/* Without session->lock it may be wrong in a moment. */
 static inline bool zcdma_spares_too_many(const struct zcdma_session *session)
 {
-	return session->nr_spares > (session->stocked ? session->depth : ZCDMA_WINDOW);
+	return READ_ONCE(session->nr_spares) >
+	       (READ_ONCE(session->stocked) ? session->depth : ZCDMA_WINDOW);
+}
+
+/* There is room for writers, and perhaps nothing more to wait for. */
+static inline void zcdma_queue_wake_writers(struct zcdma_session *session)
+{
+	if (wq_has_sleeper(&session->wq))
+		wake_up_poll(&session->wq, EPOLLIN | EPOLLOUT | EPOLLWRNORM);
+}
+
+/* Requests have become spares, perhaps too many. Without session->lock. */
+static inline void zcdma_places_freed(struct zcdma_session *session)
+{
+	if (zcdma_spares_too_many(session))
+		zcdma_spares_thin_out(session);
+	zcdma_queue_wake_writers(session);
 }
 
 /* ---- queue.c: the way of requests through their session ---- */
 
-int zcdma_queue_add(struct zcdma_session *session, struct list_head *batch,
-		    const struct zcdma_ready *ready);
 unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
 			     unsigned int max, struct zcdma_slot **slots);
 void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t len);
@@ -861,12 +897,55 @@ void zcdma_request_fail(struct zcdma_request *req, int err);
 
 /* ---- taker.c: completions on their way out ---- */
 
-void zcdma_taker_begin(struct zcdma_taker *taker, bool collect);
-void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker);
+void zcdma_taker_clean_all(struct zcdma_session *session, struct zcdma_taker *taker);
 void zcdma_taker_dispose(struct zcdma_session *session, struct zcdma_taker *taker,
 			 unsigned int nr, bool all);
 void zcdma_ring_dispose(struct zcdma_request *req, struct zcdma_completion *out);
-void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker);
+void zcdma_taker_let_go(struct zcdma_session *session, struct zcdma_taker *taker);
+
+/**
+ * zcdma_taker_begin() - take completions
+ * @taker: on the caller's stack, until zcdma_taker_end().
+ * @collect: requests that point to it are for it and not for read().
+ */
+static inline void zcdma_taker_begin(struct zcdma_taker *taker, bool collect)
+{
+	taker->collect = collect;
+	taker->dirty = false;
+	taker->cleaned = false;
+	taker->left = 0;
+	INIT_LIST_HEAD(&taker->done);
+	init_completion(&taker->all);
+}
+
+/**
+ * zcdma_taker_clean() - clean up after what has finished for a taker
+ * @session: the session.
+ * @taker: none of its requests is unfinished.
+ *
+ * To be done before any user memory is touched: an unbind may wait for it.
+ */
+static inline void zcdma_taker_clean(struct zcdma_session *session, struct zcdma_taker *taker)
+{
+	if (taker->dirty)
+		zcdma_taker_clean_all(session, taker);
+}
+
+/**
+ * zcdma_taker_end() - be no taker any more
+ * @session: the session.
+ * @taker: not pointed at afterwards. What was not disposed of comes by read().
+ */
+static inline void zcdma_taker_end(struct zcdma_session *session, struct zcdma_taker *taker)
+{
+	/*
+	 * The usual case: all was disposed of, after it had come. Who brought the last of
+	 * it is done with the taker then, because disposing takes the lock.
+	 */
+	if (!taker->collect || smp_load_acquire(&taker->left) || taker->dirty ||
+	    !list_empty(&taker->done))
+		zcdma_taker_let_go(session, taker);
+}
 
 /* What it has, or is getting, is not clean. Under session->lock. */
 static inline void zcdma_taker_dirty(struct zcdma_session *session, struct zcdma_taker *taker)
@@ -894,7 +973,8 @@ void zcdma_queue_watch(struct work_struct *work);
 /* ---- submit.c: SUBMIT ---- */
 
 int zcdma_submit(struct zcdma_session *session, struct zcdma_submit *what);
-int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch);
+int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch,
+		       struct list_head *rest);
 void zcdma_submit_cancel(struct list_head *batch);
 void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch);
 
