@@ -34,6 +34,10 @@
 /* Periods that a queued receiver keeps at the engine at the cost of unread ones. */
 #define MIN_GIVEN	2U
 
+/* How many periods a residue may be behind what is known, or before the callbacks. */
+#define MAX_BEHIND	2U
+#define MAX_BEFORE	8U
+
 static bool at_work(const struct zcdma_stream *st)
 {
 	return st->state == ZCDMA_STREAM_RUNNING || st->state == ZCDMA_STREAM_PAUSED ||
@@ -92,21 +96,31 @@ void zcdma_stream_refresh(struct zcdma_stream *st)
 
 /* ---- cyclic ---- */
 
-/* How many periods the engine has done with. In the callback. */
+/*
+ * How many periods the engine has done with. In the callback.
+ *
+ * A residue may be some periods off: behind, or, with pl330 while it has the ring's last
+ * period between two lists, ahead. So one that is a bit behind what is known is no round
+ * of the ring; and a sender, whose periods are zeroed behind the engine, believes the
+ * callbacks as long as there are about as many.
+ */
 static u64 engine_at(struct zcdma_stream *st, u64 before)
 {
+	u32 place, ahead, behind = min(MAX_BEHIND, st->nr / 4);
 	struct dma_tx_state state;
-	u32 place, ahead;
-	u64 at;
+	u64 known, at;
 
 	if (!st->fine)
 		return st->calls;
 	dmaengine_tx_status(st->chan->dma, st->cookie, &state);
 	place = (zcdma_stream_ring_bytes(st) - state.residue) / st->period % st->nr;
-	/* The residue may be a period behind the callback, and callbacks behind both. */
-	at = max(before, st->calls - 1);
-	ahead = (place + st->nr - zcdma_stream_slot(st, at)) % st->nr;
-	return max(at + ahead, st->calls);
+	/* Callbacks may be behind the residue that told of their periods. */
+	known = max(before, st->calls - 1);
+	ahead = (place + st->nr - zcdma_stream_slot(st, known)) % st->nr;
+	at = known + (ahead < st->nr - behind ? ahead : 0);
+	if (st->way == ZCDMA_WAY_TX && at <= st->calls + min(MAX_BEFORE, st->nr / 2))
+		at = before;
+	return max(at, st->calls);
 }
 
 /* The periods [from, to) were filled by the engine, or sent. */

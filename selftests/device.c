@@ -356,6 +356,49 @@ TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
 	TH_LOG("%zu bytes, cut short %u times", text.len, cut_short);
 }
 
+/* ---- a stream to a device ---- */
+
+#define RING	16384
+#define PERIOD	1024
+
+/* More than twice the ring, so it is filled again in step with the engine. */
+static void stream_goes(struct __test_metadata *_metadata, WORLD *self, __u32 flags)
+{
+	struct zcdma_stream_status status;
+	struct text text;
+
+	text = make_text(self, self->memory, 1000);
+	ASSERT_LT(2 * RING, text.len);
+	ASSERT_EQ(0, stream_setup(self->fd, ZCDMA_TX, flags, PERIOD, RING));
+	ASSERT_EQ(text.len, stream_write(self->fd, self->memory, text.len));
+	ASSERT_EQ(0, stream_do(self->fd, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
+	status = stream_status(self->fd, ZCDMA_TX);
+	EXPECT_EQ(ZCDMA_STREAM_STOPPED, status.out_state);
+	EXPECT_LE(text.len, status.out_moved);
+	EXPECT_EQ(text.len, status.out_copied);
+}
+
+TEST_F_TIMEOUT(device, takes_a_stream_period_by_period, 120)
+{
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	ASSERT_LE(0, have(self, &self->tx));
+	stream_goes(_metadata, self, ZCDMA_STREAM_QUEUED);
+}
+
+/* The engine goes round and waits for nobody: what is too late would be zeros. */
+TEST_F_TIMEOUT(device, takes_a_stream_from_a_ring, 120)
+{
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	if (zc_lacks("cyclic"))
+		SKIP(return, "lacks cyclic: a ring has no end here");
+	ASSERT_LE(0, have(self, &self->tx));
+	stream_goes(_metadata, self, 0);
+	/* Zeros may follow the last line, and were counted as lost if they came before. */
+	EXPECT_EQ(0, stream_status(self->fd, ZCDMA_TX).out_lost);
+}
+
 /* ---- what they are not for ---- */
 
 TEST_F(device, goes_one_way_in_whole_words)
