@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -507,41 +508,70 @@ TEST_F(flow, pauses)
 
 /* ---- splice ---- */
 
-/* From the stream through a pipe into a socket, and what comes out of that is intact. */
-static void is_spliced(struct __test_metadata *_metadata, char *buf, __u32 flags, bool expect_copy)
-{
-	enum { PERIOD = 4096, BYTES = PERIOD * 128 };
-	int pipes[2], sockets[2], fd;
-	__u64 at = 0;
+enum { SPLICED = 4096 };	/* a page is given away as it is */
 
-	ASSERT_EQ(0, source_begins(2000000));
-	fd = port_open("t-rx", 0, 0);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, PERIOD, 62 * PERIOD));
+/* From the stream through a pipe into @out, without or with bytes that a CPU touches. */
+static ssize_t move_period(int fd, int pipes[2], int out, bool by_splice, char *buf)
+{
+	ssize_t in, done, put;
+
+	if (!by_splice) {
+		in = stream_read(fd, buf, SPLICED);
+		return in < 0 ? in : stream_write(out, buf, in);
+	}
+	in = splice(fd, NULL, pipes[1], NULL, SPLICED, 0);
+	for (done = 0; done < in; done += put) {
+		put = splice(pipes[0], NULL, out, NULL, in - done, 0);
+		if (put <= 0)
+			return -errno;
+	}
+	return in < 0 ? -errno : in;
+}
+
+/* Into a socket, and what comes out of that is intact. Return: what a CPU has copied. */
+static __u64 goes_into_a_socket(struct __test_metadata *_metadata, char *buf, int fd,
+				bool by_splice, __u64 *at)
+{
+	__u64 copied = stream_status(fd, ZCDMA_RX).out_copied, begin = *at;
+	int pipes[2], sockets[2];
+
 	ASSERT_EQ(0, pipe(pipes));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
-	while (at < BYTES) {
-		ssize_t in = splice(fd, NULL, pipes[1], NULL, PERIOD, 0), out, got;
+	while (*at < begin + 64 * SPLICED) {
+		ssize_t in = move_period(fd, pipes, sockets[0], by_splice, buf);
 
 		ASSERT_LT(0, in);
-		for (out = 0; out < in; out += got) {
-			got = splice(pipes[0], NULL, sockets[0], NULL, in - out, 0);
-			ASSERT_LT(0, got);
-		}
 		ASSERT_EQ(in, recv(sockets[1], buf, in, MSG_WAITALL));
-		ASSERT_TRUE(sequence_holds(buf, at, in));
-		at += in;
+		ASSERT_TRUE(sequence_holds(buf, *at, in));
+		*at += in;
 	}
-	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_lost);
-	EXPECT_EQ(expect_copy ? at : 0, stream_status(fd, ZCDMA_RX).out_copied);
-	printf("# splice: %llu payload bytes, %llu copied out of the ring by a CPU\n",
-	       (unsigned long long)at,
-	       (unsigned long long)stream_status(fd, ZCDMA_RX).out_copied);
-	close(fd);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(sockets[0]);
 	close(sockets[1]);
+	copied = stream_status(fd, ZCDMA_RX).out_copied - copied;
+	printf("# %s: %llu payload bytes, %llu copied out of the ring by a CPU\n",
+	       by_splice ? "splice" : "read", (unsigned long long)(*at - begin),
+	       (unsigned long long)copied);
+	return copied;
+}
+
+static void is_spliced(struct __test_metadata *_metadata, char *buf, __u32 flags, bool expect_copy)
+{
+	__u64 at = 0, spliced;
+	int fd;
+
+	ASSERT_EQ(0, source_begins(2000000));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, SPLICED, 62 * SPLICED));
+	EXPECT_EQ(expect_copy ? 64 * SPLICED : 0,
+		  goes_into_a_socket(_metadata, buf, fd, true, &at));
+	spliced = at;
+	EXPECT_EQ(64 * SPLICED, goes_into_a_socket(_metadata, buf, fd, false, &at));
+	EXPECT_EQ(2 * spliced, at);
+	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_lost);
+	close(fd);
 }
 
 TEST_F(flow, that_is_queued_is_spliced_without_a_copy)
@@ -552,6 +582,50 @@ TEST_F(flow, that_is_queued_is_spliced_without_a_copy)
 TEST_F(flow, that_is_cyclic_is_spliced_with_a_copy)
 {
 	is_spliced(_metadata, self->buf, 0, true);
+}
+
+TEST_F(flow, is_spliced_into_a_file)
+{
+	int pipes[2], fd, file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	__u64 at;
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, source_begins(2000000));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, ZCDMA_STREAM_QUEUED, SPLICED, 62 * SPLICED));
+	for (at = 0; at < 32 * SPLICED; at += SPLICED)
+		ASSERT_EQ(SPLICED, move_period(fd, pipes, file, true, self->buf));
+	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_copied);
+	close(fd);
+	ASSERT_EQ(at, pread(file, self->buf, 2 * at, 0));
+	EXPECT_TRUE(sequence_holds(self->buf, 0, at));
+	close(file);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* It is splice() into a pipe by another name; the kernel has it for files otherwise. */
+TEST_F(flow, is_sent_into_a_pipe)
+{
+	int pipes[2], fd;
+	__u64 at;
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, source_begins(2000000));
+	fd = port_open("t-rx", 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, ZCDMA_STREAM_QUEUED, SPLICED, 62 * SPLICED));
+	for (at = 0; at < 32 * SPLICED; at += SPLICED) {
+		ASSERT_EQ(SPLICED, sendfile(pipes[1], fd, NULL, SPLICED));
+		ASSERT_EQ(SPLICED, stream_read(pipes[0], self->buf, SPLICED));
+		ASSERT_TRUE(sequence_holds(self->buf, at, SPLICED));
+	}
+	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_copied);
+	close(fd);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 /* What is in a pipe stays what it was, however often the ring goes round. */
