@@ -76,6 +76,17 @@ stream_goes_through_pipes()
 	seq 1 20000 | head -c 100000 | cmp - "$dir/out" || complain 'what came is not what went'
 }
 
+# A queued ring that sends loses nothing.
+gaps_are_told()
+{
+	engine N 0
+	seq 1 1000 >"$dir/in"
+	run 0 zcdma stream s-tx "$dir/in" && says "$out" '^3893 bytes to s-tx, .* [0-9]+ gaps$' ||
+		return
+	run 0 zcdma stream --json s-tx "$dir/in" &&
+	says "$out" '"ring": "queued", .*"underruns": [0-9]+, "periods_lost": 0'
+}
+
 stream_of_a_source_is_measured()
 {
 	engine Y 500000
@@ -256,6 +267,7 @@ tests='
 	what_is_written_is_read
 	words_are_spread_and_gathered
 	stream_goes_through_pipes
+	gaps_are_told
 	stream_of_a_source_is_measured
 	losses_are_told
 	device_that_cannot_wait_is_read_without_a_gap

@@ -95,13 +95,24 @@ static unsigned long long lost(const struct stream *stream)
 	return status.out_lost;
 }
 
+/* A queued ring that sends waits where it has nothing: a gap, and all is sent. */
+static bool has_gaps(const struct stream *stream)
+{
+	return stream->flow.direction == ZCDMA_TX && queued(stream);
+}
+
+static const char *lost_what(const struct stream *stream)
+{
+	return has_gaps(stream) ? "gaps" : "periods lost";
+}
+
 static void meter(struct stream *stream)
 {
 	char text[64];
 
 	if (!flow_meter_due(&stream->flow))
 		return;
-	snprintf(text, sizeof(text), "  %llu periods lost", lost(stream));
+	snprintf(text, sizeof(text), "  %llu %s", lost(stream), lost_what(stream));
 	flow_meter(&stream->flow, text);
 }
 
@@ -225,11 +236,13 @@ static void summary(struct stream *stream)
 		fprintf(out, "\"bytes\": %llu, \"seconds\": %.6f, \"bytes_per_second\": %.0f, ",
 			flow->done, elapsed, flow_rate(flow, elapsed));
 		fprintf(out, "\"%ss\": %llu, \"periods_lost\": %llu}\n",
-			tx ? "underrun" : "overrun", stream->overruns, missing);
+			tx ? "underrun" : "overrun",
+			has_gaps(stream) ? missing : stream->overruns,
+			has_gaps(stream) ? 0 : missing);
 	} else if (!flow->quiet) {
-		fprintf(out, "%llu bytes %s %s, %.3f MB/s, %llu periods lost\n", flow->done,
+		fprintf(out, "%llu bytes %s %s, %.3f MB/s, %llu %s\n", flow->done,
 			tx ? "to" : "from", flow->port.name, flow_rate(flow, elapsed) / 1e6,
-			missing);
+			missing, lost_what(stream));
 	}
 }
 
