@@ -42,9 +42,13 @@ count_rows()
 iommu_rows()
 {
 	echo 'The same with an IOMMU in strict mode, on edu: the caller alone'
+	row x86_64_iommu.registered_batch32_ioctl 'registered, batch of 32, ioctl'
+	row x86_64_iommu.unregistered_batch32 'unregistered, batch of 32'
+	row x86_64_iommu.registered_vs_unregistered 'unregistered : registered, batch of 32' '>= 2'
 	row x86_64_iommu.registered_single 'registered, single, waiting'
 	row x86_64_iommu.unregistered_single 'unregistered, single, waiting'
-	row x86_64_iommu.registered_vs_unregistered 'unregistered : registered, single' '>= 2'
+	row x86_64_iommu.registered_vs_unregistered_single \
+		'unregistered : registered, single, with sleeping and waking'
 }
 
 time_rows()
