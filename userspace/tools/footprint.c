@@ -27,6 +27,9 @@
 #define BUSY_SECONDS	2
 #define LARGE_OPS_MIN	16
 
+/* Bytes by which memory may change and yet stand still */
+#define STILL		16384
+
 struct footprint {
 	double session;
 	double place;
@@ -65,6 +68,25 @@ static long kernel_memory(void)
 	return kib < 0 ? complain("/proc/meminfo does not tell") : kib * 1024;
 }
 
+/*
+ * The same once it stands still: what others have closed lately, programs before us among
+ * them, is freed a little later. After a second it is taken as it is.
+ */
+static long memory_at_rest(void)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+	long last, now = kernel_memory();
+	int i, still = 0;
+
+	for (i = 0; i < 20 && still < 3 && now >= 0; i++) {
+		nanosleep(&pause, NULL);
+		last = now;
+		now = kernel_memory();
+		still = labs(now - last) <= STILL ? still + 1 : 0;
+	}
+	return now;
+}
+
 /* What @count of them cost each, when there were @before bytes. Returns 0 or -1. */
 static int each(long before, unsigned int count, double *cost)
 {
@@ -91,7 +113,7 @@ static int measure_sessions(const struct engine *engine, double *cost)
 	struct zcdma_session *sessions[SESSIONS] = { NULL };
 	struct zcdma_attach attach = { 0 };
 	int i, ret = allow_files(SESSIONS + 64);
-	long before = ret ? -1 : kernel_memory();
+	long before = ret ? -1 : memory_at_rest();
 
 	ret = before < 0 ? -1 : 0;
 	for (i = 0; i < SESSIONS && !ret; i++) {
@@ -159,7 +181,7 @@ static int take_back(const struct engine *engine, struct zcdma_session *session,
 static int measure_ops(const struct engine *engine, struct zcdma_session *session, char *memory,
 		       struct zcdma_op *ops, struct footprint *cost)
 {
-	long before = kernel_memory();
+	long before = memory_at_rest();
 	int from, to, large, ret;
 
 	if (before < 0)
