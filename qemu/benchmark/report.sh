@@ -92,27 +92,30 @@ our_counts()
 	grep -E '^[^ ]*\.(un)?registered_(single|batch32[a-z_]*) ' "$results"
 }
 
+# Leaves what stands behind the counts.
 update_baseline()
 {
 	{
 		sed -n '/^#/p' "$baseline"
-		our_counts
+		our_counts | awk -v old="$baseline" '
+			BEGIN { while ((getline line <old) > 0) { split(line, f, " "); more[f[1]] = f[3] } }
+			{ print $1, $2 (more[$1] ? " " more[$1] : "") }'
 	} >"$baseline.part"
 	mv "$baseline.part" "$baseline"
 	say "qemu/benchmark/baseline is what was counted now; say why in the commit"
 }
 
-# Fails when a count is 3 % over the baseline's, or missing.
+# Fails when a count is 3 % over the baseline's, or what the baseline allows it, or missing.
 compare()
 {
 	grep -v '^#' "$baseline" | awk -v results="$results" '
 		BEGIN { while ((getline line <results) > 0) { split(line, f, " "); now[f[1]] = f[2] } }
 		!($1 in now) { printf "%s: %s in the baseline, and now not counted\n", $1, $2; bad = 1; next }
-		{ change = 100 * (now[$1] / $2 - 1) }
-		change > 3 { printf "%s: %s, %+.1f %% over the baseline of %s\n", $1, now[$1], change, $2; bad = 1 }
-		change < -3 { printf "%s: %s, %+.1f %%: the baseline of %s is to be updated\n", $1, now[$1], change, $2 }
+		{ change = 100 * (now[$1] / $2 - 1); most = $3 ? $3 : 3 }
+		change > most { printf "%s: %s, %+.1f %% over the baseline of %s\n", $1, now[$1], change, $2; bad = 1 }
+		change < -most { printf "%s: %s, %+.1f %%: the baseline of %s is to be updated\n", $1, now[$1], change, $2 }
 		END {
-			print bad ? "FAILED: counts have grown" : "no count has grown by more than 3 % over the baseline"
+			print bad ? "FAILED: counts have grown" : "no count has grown by more than the baseline allows: 3 %, for a few more"
 			exit bad
 		}'
 }
