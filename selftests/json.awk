@@ -2,33 +2,36 @@
 #
 # Read one JSON text (RFC 8259) and print its scalars, a line each, as
 # PATH=VALUE: 0.name=dma0chan0. Status 1 and a message if it is not valid.
+#
+# No word of JSON goes beyond a line: "text" is what is left of the one that was read
+# last. Patterns stand where they are used, for awk to translate them once.
 
 function fail(what)
 {
-	printf "not JSON: %s at: %s\n", what, substr(text, at, 40) >"/dev/stderr"
-	failed = 1
+	printf "not JSON: %s at: %s\n", what, substr(text, 1, 40) >"/dev/stderr"
 	exit 1
 }
 
 function skip_space()
 {
-	while (substr(text, at, 1) ~ /[ \t\r\n]/)
-		at++
+	sub(/^[ \t\r]+/, "", text)
+	while (text == "" && (getline text) > 0)
+		sub(/^[ \t\r]+/, "", text)
 }
 
-# Step over what matches the pattern right here, and return it.
-function take(pattern, what,    found)
+# Step over what matched right here, and return it.
+function took(matched, what,    found)
 {
-	if (!match(substr(text, at), "^" pattern))
+	if (!matched)
 		fail(what)
-	found = substr(text, at, RLENGTH)
-	at += RLENGTH
+	found = substr(text, 1, RLENGTH)
+	text = substr(text, RLENGTH + 1)
 	return found
 }
 
 function string(    quoted)
 {
-	quoted = take("\"([^\"\\\\\001-\037]|\\\\([\"\\\\/bfnrt]|u[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]))*\"", "no string")
+	quoted = took(match(text, /^"([^"\\\001-\037]|\\(["\\\/bfnrt]|u[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]))*"/), "no string")
 	return substr(quoted, 2, length(quoted) - 2)
 }
 
@@ -37,49 +40,49 @@ function below(path, key)
 	return path == "" ? key : path "." key
 }
 
+# Is it over at once, with $end?
+function is_empty(end)
+{
+	skip_space()
+	if (substr(text, 1, 1) != end)
+		return 0
+	text = substr(text, 2)
+	return 1
+}
+
 function object(path,    key)
 {
-	take("[{]", "no object")
-	skip_space()
-	if (substr(text, at, 1) == "}") {
-		at++
+	took(match(text, /^[{]/), "no object")
+	if (is_empty("}"))
 		return
-	}
-	for (;;) {
+	do {
 		skip_space()
 		key = string()
 		if ((path, key) in seen)
 			fail("key " key " twice")
 		seen[path, key] = 1
 		skip_space()
-		take(":", "no colon")
+		took(match(text, /^:/), "no colon")
 		value(below(path, key))
 		skip_space()
-		if (take("[,}]", "no comma, no end of object") == "}")
-			return
-	}
+	} while (took(match(text, /^[,}]/), "no comma, no end of object") == ",")
 }
 
 function array(path,    i)
 {
-	take("[[]", "no array")
-	skip_space()
-	if (substr(text, at, 1) == "]") {
-		at++
+	took(match(text, /^\[/), "no array")
+	if (is_empty("]"))
 		return
-	}
-	for (i = 0;; i++) {
-		value(below(path, i))
+	do {
+		value(below(path, i++))
 		skip_space()
-		if (take("[],]", "no comma, no end of array") == "]")
-			return
-	}
+	} while (took(match(text, /^[],]/), "no comma, no end of array") == ",")
 }
 
 function value(path,    c)
 {
 	skip_space()
-	c = substr(text, at, 1)
+	c = substr(text, 1, 1)
 	if (c == "{")
 		object(path)
 	else if (c == "[")
@@ -87,19 +90,14 @@ function value(path,    c)
 	else if (c == "\"")
 		print path "=" string()
 	else if (c ~ /[-0-9]/)
-		print path "=" take("-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?", "no number")
+		print path "=" took(match(text, /^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?/), "no number")
 	else
-		print path "=" take("(true|false|null)", "no value")
+		print path "=" took(match(text, /^(true|false|null)/), "no value")
 }
 
-{ text = text $0 "\n" }
-
-END {
-	if (failed)
-		exit 1
-	at = 1
+BEGIN {
 	value("")
 	skip_space()
-	if (at <= length(text))
+	if (text != "")
 		fail("something behind the end")
 }

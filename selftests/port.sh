@@ -34,9 +34,9 @@ engine()
 ports_are_listed()
 {
 	run 0 zcdma port list || return
-	says "$out" '^PORT +PROVIDER +DEVICE +WAYS +WIDTH +STATE +OWNER$' &&
-	says "$out" '^s-tx +softdma +softdma.0 +tx +1  free +-$' &&
-	says "$out" '^s-wide +softdma +softdma.0 +tx +4  free +-$' || return
+	says "$out" '^PORT +PROVIDER +DEVICE +WAYS +WIDTH +STATE +OWNER$' \
+		'^s-tx +softdma +softdma.0 +tx +1  free +-$' \
+		'^s-wide +softdma +softdma.0 +tx +4  free +-$' || return
 	run 0 zcdma port list --json || return
 	says "$out" '"name": "s-rx".*"directions": \["rx"\].*"state": "free"' || return
 	! printf '%s' "$out" | grep -qi 'reg\|addr' || complain "an address: $out"

@@ -31,12 +31,20 @@ run()
 	return 1
 }
 
-# says TEXT PATTERN: TEXT has a line that matches the extended regular expression.
+# says TEXT PATTERN...: TEXT has, for each of the extended regular expressions, a line that
+# matches.
 says()
 {
-	grep -Eq -- "$2" <<-END || complain "no line matches '$2' in: $1"
-	$1
+	text=$1
+	shift
+	missing=$(awk '
+		BEGIN { for (n = ARGC - 1; ARGC > 1; ARGC--) want[ARGC - 1] = ARGV[ARGC - 1] }
+		{ for (i in want) if ($0 ~ want[i]) delete want[i] }
+		END { for (i = 1; i <= n; i++) if (i in want) print "\047" want[i] "\047" }' "$@" <<-END
+	$text
 	END
+	)
+	[ -z "$missing" ] || complain "no line matches $missing in: $text"
 }
 
 # quiet TEXT: nothing was said.
