@@ -69,6 +69,7 @@ load_target()
 	provider=softdma	# the dmaengine driver under test
 	lacks=			# capabilities tests cannot expect here
 	brief=no		# fewer rounds of what another target runs in full
+	fast=no			# while the host does nothing else, it keeps what is promised of speed
 	disk=no			# can have a disk (qemu/run --disk)
 	check_timeout=900	# seconds that the selftests may take, at most
 	unload_timeout=10	# seconds for unloading the modules after a job

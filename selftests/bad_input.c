@@ -447,7 +447,7 @@ TEST_F(bad, op_among_good_ones_that_are_waited_for)
 
 #define LIMIT_PAGES	32
 #define LIMIT		(LIMIT_PAGES * PAGE)
-#define ROUNDS		(zc_lacks("speed") ? 250 : 1000)
+#define ROUNDS		(zc_brief() ? 250 : 1000)
 
 FIXTURE(limit) {
 	int fd;

@@ -3,10 +3,11 @@
  * Ops at the devices that the device tree names as ports: one that gives random numbers,
  * and one that is a serial port. What comes out of that cannot be seen from here. So a
  * test tells the lines that it sends, and qemu/run sees that they came out, all of them
- * and in order.
+ * and in order. Where there is a PCI bus, it is the memory of QEMU's "edu" device.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kselftest_harness.h"
@@ -19,7 +20,7 @@
 #define PATIENCE	20000		/* ms */
 #define LINE_MAX_LEN	64
 
-static const struct pattern target = { 't', 1 };
+static const struct pattern source = { 's', 1 }, target = { 't', 1 };
 
 FIXTURE(device) {
 	struct zcdma_query_port tx, rx;
@@ -340,7 +341,7 @@ TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
 	if (no_sender())
 		SKIP(return, "lacks %s", no_sender());
 	ASSERT_LE(0, have(self, &self->tx));
-	text = make_text(self, self->memory, 2000);
+	text = make_text(self, self->memory, 800);
 	while (at < text.len) {
 		struct zcdma_op op = send_op(zc_ptr(self->memory) + at, text.len - at, 0);
 		struct zcdma_completion c;
@@ -358,7 +359,7 @@ TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
 
 /* ---- a stream to a device ---- */
 
-#define RING	16384
+#define RING	8192
 #define PERIOD	1024
 
 /* More than twice the ring, so it is filled again in step with the engine. */
@@ -367,7 +368,7 @@ static void stream_goes(struct __test_metadata *_metadata, WORLD *self, __u32 fl
 	struct zcdma_stream_status status;
 	struct text text;
 
-	text = make_text(self, self->memory, 1000);
+	text = make_text(self, self->memory, 600);
 	ASSERT_LT(2 * RING, text.len);
 	ASSERT_EQ(0, stream_setup(self->fd, ZCDMA_TX, flags, PERIOD, RING));
 	ASSERT_EQ(text.len, stream_write(self->fd, self->memory, text.len));
@@ -431,6 +432,54 @@ TEST_F(device, goes_one_way_in_whole_words)
 		close(fd);
 	}
 	EXPECT_TRUE(pattern_holds(target, self->memory, 0, SIZE));
+}
+
+/* ---- a bus master on PCI ---- */
+
+enum { BOARD = 4092 };	/* of its 4095 bytes, in words */
+
+/* It has one channel, and memory in place of a FIFO: up, and then down again. */
+TEST_F(device, that_is_edu_keeps_what_it_was_sent)
+{
+	char *from = self->memory + PAGE - 16, *to = self->memory + 8 * PAGE - 8;
+	bool loaded = !access("/sys/module/edudma", F_OK);
+	struct zcdma_query_channel edu;
+	struct zcdma_completion c;
+	struct zcdma_op late;
+	char text[256];
+
+	if (zc_lacks("edu"))
+		SKIP(return, "lacks edu");
+	ASSERT_EQ(0, system("modprobe edudma"));
+	ASSERT_EQ(0, zc_query("edudma", &edu));
+	snprintf(text, sizeof(text), "t-up:tx=%s,width=4,reg=0x40000;"
+		 "t-down:rx=%s,width=4,reg=0x40000", edu.out_name, edu.out_name);
+	ASSERT_EQ(0, port_declare(text));
+	pattern_write(source, from, 0, BOARD);
+	self->fd = port_open("t-up", 0, 0);
+	ASSERT_LE(0, self->fd);
+	c = port_op(self->fd, send_op(zc_ptr(from), BOARD, 0));
+	EXPECT_EQ(0, c.res);
+	EXPECT_EQ(ZCDMA_DONE_HARDWARE | ZCDMA_DONE_REPORTED | ZCDMA_DONE_RESIDUE, c.flags);
+	close(self->fd);
+	self->fd = port_open("t-down", 0, 0);
+	ASSERT_LE(0, self->fd);
+	c = port_op(self->fd, recv_op(zc_ptr(to), BOARD, 0));
+	EXPECT_EQ(0, c.res);
+	EXPECT_TRUE(pattern_holds(target, to - PAGE, to - PAGE - self->memory, PAGE));
+	EXPECT_TRUE(pattern_holds(source, to, 0, BOARD));
+	EXPECT_TRUE(pattern_holds(target, to + BOARD, to + BOARD - self->memory, PAGE));
+	/* 32 pieces of 100 ms do not fit into half a second. */
+	late = recv_op(zc_ptr(to), 32 * BOARD, 0);
+	late.deadline_ms = 500;
+	c = port_op(self->fd, late);
+	EXPECT_EQ(-ETIMEDOUT, c.res);
+	EXPECT_LT(0, c.done);
+	EXPECT_GT(32 * BOARD, c.done);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, port_declare("-t-up;-t-down"));
+	EXPECT_TRUE(loaded || !system("modprobe -r edudma"));
 }
 
 TEST_HARNESS_MAIN

@@ -187,9 +187,9 @@ TEST_F(library, copy_tells_what_is_wrong)
 /* A whole MiB, where only two pages, or sixteen, may be locked at a time. */
 TEST_F(library, copies_and_fills_any_length_under_any_limit)
 {
-	const size_t limits[] = { 2 * PAGE, 3 * PAGE, 16 * PAGE };
+	const size_t limits[] = { 2 * PAGE, 16 * PAGE, 3 * PAGE };
 
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(limits) - zc_brief(); i++) {
 		pid_t pid;
 
 		IN_CHILD(pid) {

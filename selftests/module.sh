@@ -43,7 +43,9 @@ no_channel_is_taken_until_a_session_needs_it()
 
 modules_come_and_go()
 {
-	for round in 1 2 3 4 5; do
+	rounds='1 2 3 4 5'
+	! brief || rounds='1 2'
+	for round in $rounds; do
 		modprobe -r zcdma && modprobe -r softdma || complain "round $round" || return
 		[ ! -e /dev/zcdma ] || complain '/dev/zcdma is still there' || return
 		modprobe softdma channels="$channels" && modprobe zcdma || return
@@ -105,8 +107,9 @@ software_engine_refuses_bad_parameters()
 	modprobe -r softdma || return
 	for bad in channels=0 channels=65 channels=-1 channels=x align=0 align=3 align=512 \
 			max_segment=0 boundary=1000 callback_context=nonsense; do
-		modprobe softdma $bad 2>/dev/null && complain "$bad was taken" && status=1
-		modprobe -r softdma 2>/dev/null
+		modprobe softdma $bad 2>/dev/null || continue
+		complain "$bad was taken" || status=1
+		modprobe -r softdma
 	done
 	modprobe softdma channels="$channels" || return
 	run 0 zcdma fill -q -l 1K -c softdma "$dir/a" || return

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "port_util.h"
+#include "softdma.h"
 #include "zcdma_util.h"
 
 #define PORTS	"/sys/module/zcdma/parameters/ports"
@@ -225,4 +226,25 @@ bool sequence_holds(const void *buf, __u64 at, size_t len)
 		return false;
 	}
 	return true;
+}
+
+int stream_source(unsigned int rate)
+{
+	char parameters[64];
+
+	snprintf(parameters, sizeof(parameters), "source=Y rate=%u",
+		 zc_lacks("speed") ? rate / 8 : rate);
+	return softdma_rebuild(parameters);
+}
+
+bool stream_goes_on(int fd, char *buf, size_t len, __u64 *at)
+{
+	long got = stream_read(fd, buf, len);
+
+	if (got != (long)len) {
+		fprintf(stderr, "# %ld of %zu bytes\n", got, len);
+		return false;
+	}
+	*at += len;
+	return sequence_holds(buf, *at - len, len);
 }

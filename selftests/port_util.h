@@ -46,4 +46,13 @@ char *stream_map_ring(int fd, __u32 direction, size_t len);
 void sequence_write(void *buf, __u64 at, size_t len);
 bool sequence_holds(const void *buf, __u64 at, size_t len);
 
+/* Read @len bytes to @buf that must be the sequence from *@at on, and go on there. */
+bool stream_goes_on(int fd, char *buf, size_t len, __u64 *at);
+
+/*
+ * Make softdma's port of bytes send the sequence, at @rate bytes a second, or at what a reader
+ * on a slow machine keeps up with. Return: 0 or -errno.
+ */
+int stream_source(unsigned int rate);
+
 #endif /* ZCDMA_SELFTESTS_PORT_UTIL_H */

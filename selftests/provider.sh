@@ -11,7 +11,8 @@ cd "$(dirname "$0")" || exit
 
 # A slow engine has 22 channels, and moves some 10 MB a second.
 size=65536 iterations=100
-! lacks bulk || size=16384 iterations=5
+! brief || iterations=20
+! lacks bulk || size=4096 iterations=5
 
 # on_all_channels KIND ITERATIONS: let dmatest copy (0) or fill (1).
 on_all_channels()
@@ -40,7 +41,7 @@ dmatest_copies_on_all_channels_at_once()
 dmatest_fills_on_all_channels_at_once()
 {
 	lacks memset && skip memset 'the engine cannot fill' && return
-	judge 1 100
+	judge 1 $iterations
 }
 
 taken_channel_is_busy()
@@ -62,7 +63,7 @@ dmatest_copies_after_a_device_was_sent_to()
 	for port in $ports; do
 		seq 1 200 | zcdma write -q "$port" - || return
 	done
-	judge 0 5
+	judge 0 2
 }
 
 # While dmatest has a channel it is not zcdma's, and zcdma says so.

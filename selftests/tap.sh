@@ -15,7 +15,7 @@ complain()
 }
 
 # run STATUS COMMAND...: run COMMAND; its output is in $out, its errors in $err. (A
-# process takes an emulated machine tens of milliseconds: there are no more than must be.)
+# process takes an emulated machine tens of milliseconds, and busybox starts none for awk.)
 # shellcheck disable=SC2034 # they are for the tests
 run()
 {
@@ -24,7 +24,7 @@ run()
 	out=$("$@" 2>"$work/err" </dev/null)
 	got=$?
 	err=
-	[ ! -s "$work/err" ] || err=$(cat "$work/err")
+	[ ! -s "$work/err" ] || err=$(awk 1 "$work/err")
 	[ "$got" -eq "$wanted" ] && return
 	complain "status $got, not $wanted: $*"
 	echo "$out" | sed 's/^/#     /' - "$work/err"
@@ -62,10 +62,25 @@ lacks()
 	esac
 }
 
+# Another target does it all, this one less of it.
+brief()
+{
+	[ "$ZCDMA_BRIEF" = yes ]
+}
+
 # skip CAPABILITY REASON: to be called by a test that cannot run.
 skip()
 {
 	skipped="lacks $1: $2"
+}
+
+# All tests are of the software engine itself: leave them out where another target boots
+# the same kernel and has them.
+software_engine_only()
+{
+	lacks software || return 0
+	echo '1..0 # SKIP lacks software: another target has these tests on this kernel'
+	exit 4
 }
 
 # Run $tests one by one, each with a fresh folder $work and an empty one, $dir, in it.

@@ -24,8 +24,24 @@ const char *zc_provider(void);
 /* Is the target declared to lack this capability? Only then a test may be skipped. */
 bool zc_lacks(const char *capability);
 
-/* Is this a machine where fewer rounds will do, because another one runs them all? */
+/*
+ * Will fewer rounds do here, because another machine runs them all? So they will for 32 bits:
+ * where those are not the machine's, the same program with 64 runs besides.
+ */
 bool zc_brief(void);
+
+/*
+ * All tests of this program are of the software engine itself. They are left out where
+ * another target boots the same kernel and has them: nothing is different there.
+ */
+#define ZC_SOFTWARE_ENGINE_ONLY()					\
+	static void __attribute__((constructor)) zc_leave_out(void)	\
+	{								\
+		zc_leave_out_software();				\
+	}
+
+/* Skip all tests, before main(), if the target is declared so. */
+void zc_leave_out_software(void);
 
 /* ---- time and chance ---- */
 
