@@ -613,16 +613,16 @@ bench_computes_while_a_copy_runs()
 # engine it would take half a minute.
 bench_tells_of_fairness()
 {
-	channel=$ZCDMA_PROVIDER seconds=1
+	channel=$ZCDMA_PROVIDER
 	! lacks bulk || channel=softdma
-	! brief || seconds=0.5
-	run 0 zcdma bench -c "$channel" --fairness -t $seconds --json || return
+	run 0 zcdma bench -c "$channel" --fairness -t 1 --json || return
 	json "$out" || return
 	between sessions 64 64 &&
 	between channels 1 2 &&
 	between jain 0.0158 1 &&
 	between light_ops 63 100000000 &&
-	between heavy_alone_bytes_per_second 1 1000000000000 || return
+	# On a busy host a MiB may take longer.
+	{ brief || between heavy_alone_bytes_per_second 1 1000000000000; } || return
 	number light_99_percent_seconds | awk -v median="$(number light_median_seconds)" \
 		'{ exit !(median > 0 && $1 >= median) }' || complain 'of 99 % it is no more than of half' || return
 	! brief || return 0
