@@ -30,8 +30,8 @@ static const struct {
 	const char *name;
 	unsigned long none;
 } knobs[] = {
-	{ "hang", 0 }, { "delay_us", 0 }, { "stall_us", 0 }, { "fail_nth", 0 },
-	{ "fail_result", 2 }, { "max_len", 4294967295UL }, { "pool", 256 },
+	{ "hang", 0 }, { "delay_us", 0 }, { "stall_us", 0 }, { "loose_pause", 0 },
+	{ "fail_nth", 0 }, { "fail_result", 2 }, { "max_len", 4294967295UL }, { "pool", 256 },
 };
 
 static pid_t creator;

@@ -49,6 +49,7 @@ struct softdma_traits {
 struct softdma_faults {
 	u32 delay_us;
 	u32 stall_us;
+	u32 loose_pause;
 	u32 hang;
 	u32 fail_result;
 	u32 max_len;
@@ -105,6 +106,7 @@ struct softdma_desc {
  * @dead: the device is being removed: nothing is accepted any more
  * @paused: the thread moves no byte until resume
  * @halted: the thread has noticed @paused in the middle of a descriptor
+ * @loose: what the thread is about to move will be moved, whoever pauses or terminates
  * @cookie: last one given out
  * @completed: last one completed
  * @failed: last one that ended in an error
@@ -143,6 +145,7 @@ struct softdma_chan {
 	bool dead;
 	bool paused;
 	bool halted;
+	bool loose;
 	dma_cookie_t cookie;
 	dma_cookie_t completed;
 	dma_cookie_t failed;

@@ -183,6 +183,7 @@ static struct softdma_desc *softdma_take(struct softdma_chan *sc)
 	if (d)
 		list_del(&d->node);
 	sc->active = d;
+	sc->loose = false;
 	spin_unlock_irq(&sc->lock);
 	return d;
 }
@@ -519,6 +520,7 @@ static int softdma_pause(struct dma_chan *chan)
 	unsigned long flags;
 
 	spin_lock_irqsave(&sc->lock, flags);
+	sc->loose = !sc->paused && READ_ONCE(sc->engine->faults.loose_pause);
 	WRITE_ONCE(sc->paused, true);
 	spin_unlock_irqrestore(&sc->lock, flags);
 	wake_up(&sc->wait);	/* it may wait for the device */

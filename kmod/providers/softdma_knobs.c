@@ -10,7 +10,9 @@
  * the bytes has been moved, the rest has not. So the client sees a residue that is neither nothing
  * nor all, and one that lets go of its pages too early has them written to when the hang ends.
  * A stall is no fault of the engine: its thread gets no CPU for a while, at each chunk of a slave
- * transfer, between its look at pause and terminate and the bytes.
+ * transfer, between its look at pause and terminate and the bytes. With loose_pause it goes on with
+ * the chunk then, although the client was told meanwhile that the channel is paused: as with pl330,
+ * whose tasklet starts the next descriptor if it was late. Paused once more, the channel is.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -176,6 +178,7 @@ void softdma_faults_create(struct softdma *s)
 	f->dir = debugfs_create_dir("softdma", NULL);
 	debugfs_create_u32("delay_us", 0644, f->dir, &f->delay_us);
 	debugfs_create_u32("stall_us", 0644, f->dir, &f->stall_us);
+	debugfs_create_u32("loose_pause", 0644, f->dir, &f->loose_pause);
 	debugfs_create_file_unsafe("hang", 0644, f->dir, s, &softdma_hang_fops);
 	debugfs_create_atomic_t("fail_nth", 0644, f->dir, &f->fail_nth);
 	debugfs_create_file_unsafe("fail_result", 0644, f->dir, s, &softdma_fail_result_fops);

@@ -176,13 +176,14 @@ static void softdma_seg_advance(struct softdma_desc *d, size_t n)
 
 /*
  * Up to @n bytes, and none once pause or terminate have returned: a device's bytes cannot be had
- * twice, so a client must learn exactly how many were moved, however late this thread is.
+ * twice, so a client must learn exactly how many were moved, however late this thread is. But for
+ * what a loose pause lets through.
  */
 static size_t softdma_transfer(struct softdma_chan *sc, struct softdma_desc *d, phys_addr_t pa,
 			       size_t n)
 {
 	spin_lock_irq(&sc->lock);
-	if (softdma_disturbed(sc, d))
+	if (softdma_disturbed(sc, d) && !sc->loose)
 		n = 0;
 	else if (d->dir == DMA_MEM_TO_DEV)
 		n = softdma_send(sc, pa, n);
@@ -190,6 +191,7 @@ static size_t softdma_transfer(struct softdma_chan *sc, struct softdma_desc *d, 
 		n = softdma_receive(sc, d, pa, n);
 	softdma_paced(sc, n);
 	softdma_seg_advance(d, n);
+	sc->loose = false;
 	spin_unlock_irq(&sc->lock);
 	if (n && sc->peer)
 		wake_up(&sc->peer->wait);
