@@ -35,43 +35,65 @@ static void set_live(struct zcdma_slave *s, bool live)
 	spin_unlock_irq(&s->session->lock);
 }
 
-/* How much of a piece was moved, as far as the engine knows. */
-static size_t moved_of(const struct zcdma_slave *s, const struct zcdma_slave_piece *piece)
+/*
+ * How much of a piece was moved, as far as the engine knows. True if more may move: the engine
+ * runs, has moved something since we looked last, or still owes the callback, with which its
+ * driver may begin the next piece.
+ */
+static bool may_move(struct zcdma_slave *s, struct zcdma_slave_piece *piece)
 {
 	struct dma_tx_state state = { };
+	size_t before = piece->moved;
+	enum dma_status status;
 
-	switch (dmaengine_tx_status(s->chan->dma, piece->cookie, &state)) {
-	case DMA_COMPLETE:
-		return piece->len;
-	case DMA_IN_PROGRESS:
-	case DMA_PAUSED:
-		return s->fine ? piece->len - min_t(size_t, state.residue, piece->len) : 0;
-	default:
-		return 0;
-	}
+	status = dmaengine_tx_status(s->chan->dma, piece->cookie, &state);
+	if (status == DMA_COMPLETE)
+		piece->moved = piece->len;
+	else if (s->fine && (status == DMA_IN_PROGRESS || status == DMA_PAUSED))
+		piece->moved = piece->len - min_t(size_t, state.residue, piece->len);
+	else
+		piece->moved = 0;
+	return status == DMA_IN_PROGRESS || status == DMA_COMPLETE || piece->moved != before;
 }
 
-static bool is_running(struct zcdma_slave *s)
+/* Is all as it was when we looked last, and will it stay so? */
+static bool stands_still(struct zcdma_slave *s)
 {
 	struct zcdma_slave_piece *piece;
-	struct dma_tx_state state;
+	bool ret = true;
 
+	/* Callbacks may come meanwhile: then the piece is not at the engine any more. */
 	for (piece = s->pieces; piece < s->pieces + ZCDMA_SLAVE_PIECES; piece++)
-		if (READ_ONCE(piece->at_engine) &&
-		    dmaengine_tx_status(s->chan->dma, piece->cookie, &state) == DMA_IN_PROGRESS)
-			return true;
-	return false;
+		if (READ_ONCE(piece->at_engine) && may_move(s, piece))
+			ret = false;
+	return ret;
 }
 
-/* The engine stands still, if it can: what it has of a piece does not change any more. */
-static void pause(struct zcdma_slave *s)
+/*
+ * How far the pieces came. The engine is paused for that if it can be; it need not be able to
+ * go on (pl330's cannot).
+ *
+ * One look at a paused engine is not enough. A pause stops what runs, but the driver's own tasklet
+ * may be about to start what is next, and does so all the same: pl330's does, and ksoftirqd may
+ * keep it waiting. So give it time, pause again, and believe a look that shows the same as the one
+ * before. A pause that fails means nothing: there may be nothing to be paused just now.
+ */
+static void measure(struct zcdma_slave *s)
 {
-	int i;
+	struct dma_chan *dma = s->chan->dma;
+	int looks;
 
-	if (!(s->chan->caps & ZCDMA_CAP_PAUSE) || dmaengine_pause(s->chan->dma))
+	if (!dma->device->device_pause) {
+		stands_still(s);
 		return;
-	for (i = 0; i < PAUSE_LOOKS && is_running(s); i++)
-		usleep_range(100, 200);
+	}
+	for (looks = 0; looks < PAUSE_LOOKS; looks++) {
+		if (looks)
+			usleep_range(100, 200);
+		dmaengine_pause(dma);
+		if (stands_still(s) && looks)
+			return;
+	}
 }
 
 static bool has_pieces(struct zcdma_slave *s)
@@ -82,17 +104,6 @@ static bool has_pieces(struct zcdma_slave *s)
 	ret = s->nr;
 	spin_unlock_irq(&s->session->lock);
 	return ret;
-}
-
-/* Callbacks may come meanwhile: then the piece is not at the engine any more. */
-static void measure(struct zcdma_slave *s)
-{
-	struct zcdma_slave_piece *piece;
-
-	pause(s);
-	for (piece = s->pieces; piece < s->pieces + ZCDMA_SLAVE_PIECES; piece++)
-		if (READ_ONCE(piece->at_engine))
-			piece->moved = moved_of(s, piece);
 }
 
 /*

@@ -480,6 +480,37 @@ TEST_F(slave, of_an_engine_without_a_cpu_is_over_with_its_last_byte)
 	rest_is(_metadata, self, 0);
 }
 
+/* The engine stands still, so it says, then it moves the whole op, if nobody looks again. */
+static struct zcdma_completion cut_short(struct __test_metadata *_metadata, WORLD *self,
+					 struct zcdma_op op)
+{
+	struct zcdma_completion c;
+
+	ASSERT_EQ(0, softdma_set("loose_pause", 1));
+	ASSERT_EQ(0, softdma_set("stall_us", 300000));
+	ASSERT_EQ(0, zc_submit(self->fd, &op, 1, NULL));
+	zc_sleep_ms(100);
+	zc_cancel(self->fd, op.user_data, 0, NULL);
+	ASSERT_EQ(1, zc_reap(self->fd, &c, 1, PATIENCE));
+	EXPECT_EQ(c.done < op.len ? -ECANCELED : 0, c.res);	/* we may have been late */
+	ASSERT_EQ(0, softdma_reset());
+	return c;
+}
+
+TEST_F(slave, that_goes_on_after_a_pause_says_how_far_it_came)
+{
+	struct zcdma_completion c = cut_short(_metadata, self, send_op(self->src, 1000, 1));
+
+	if (c.done < 1000)
+		EXPECT_EQ(0, port_op(self->fd, send_op(self->src + c.done, 1000 - c.done, 1)).res);
+	rest_is(_metadata, self, 1000);
+	EXPECT_TRUE(arrived(self, 0, 0, 1000));
+	EXPECT_EQ(0, port_op(self->fd, send_op(self->src, 1000, 1)).res);
+	c = cut_short(_metadata, self, recv_op(self->dst, 1000, 1));
+	rest_is(_metadata, self, 1000 - c.done);
+	EXPECT_TRUE(pattern_holds(source, self->dst, c.done, 1000 - c.done));
+}
+
 /* What waits for its turn is not kept by the one that has it. */
 TEST_F(slave, has_a_deadline_of_its_own)
 {
