@@ -330,7 +330,7 @@ TEST_F_TIMEOUT(device, takes_ops_in_their_order, 60)
 
 /*
  * Cut short by its deadline, it says what the device has; from there it goes on. (QEMU's
- * BCM2835 is done at once, and its PL330 keeps the CPU waiting meanwhile. Others do not.)
+ * BCM2835 is done at once. Its PL330 is so with each descriptor, but time may pass between two.)
  */
 TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
 {
