@@ -232,7 +232,8 @@ int stream_source(unsigned int rate)
 {
 	char parameters[64];
 
-	snprintf(parameters, sizeof(parameters), "source=Y rate=%u",
+	/* The FIFO has room for what comes while the engine's thread waits for a CPU. */
+	snprintf(parameters, sizeof(parameters), "source=Y fifo=1048576 rate=%u",
 		 zc_lacks("speed") ? rate / 8 : rate);
 	return softdma_rebuild(parameters);
 }
