@@ -42,21 +42,29 @@ struct reader {
 	__u64 at;		/* bytes of the source, those that were lost included */
 	__u64 missing;		/* periods of them */
 	unsigned int told;	/* how often it was told that some are missing */
+	__u64 known;		/* what was counted before it was told last */
 };
 
 /*
  * Read a period: 1, or 0 at the end, or -1 if it is torn, or if periods are missing that
- * were not told of, or were told of and are not missing.
+ * were not told of, or were told of twice or are not missing.
  */
 static int next_period(struct reader *r, char *buf)
 {
 	unsigned int told = 0;
-	__u64 missing;
+	__u64 missing, before;
 	__u32 word;
 	long got;
 
-	while ((got = stream_read(r->fd, buf, r->period)) == -EPIPE)
-		told++;
+	for (;; told++) {
+		before = stream_status(r->fd, ZCDMA_RX).out_lost;
+		got = stream_read(r->fd, buf, r->period);
+		if (got != -EPIPE)
+			break;
+		if (stream_status(r->fd, ZCDMA_RX).out_lost <= r->known)
+			return -1;
+		r->known = before;
+	}
 	if (!got)
 		return 0;
 	if (got != r->period)
