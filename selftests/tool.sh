@@ -590,21 +590,26 @@ between()
 		complain "$1 is $(number "$1"), not between $2 and $3"
 }
 
-# How much it saves depends on the engine, and on what else the host has to do; but it is
-# the same work both times.
+# overlap SIZES: how much it saves depends on the engine, but it is the same work both times.
+overlap()
+{
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --overlap -n 9 -s "$1" --json || return
+	json "$out" || return
+	between rounds 9 9 &&
+	between overlap_ratio 0.1 3 &&
+	between copy_seconds 0.0000001 10 || return
+	number in_turn_seconds | awk -v copy="$(number copy_seconds)" \
+		-v compute="$(number compute_seconds)" '{ exit $1 < 0.5 * (copy + compute) }' ||
+		complain 'both took less than the one and the other'
+}
+
+# A busy host may disturb it now and then, but not each time.
 bench_computes_while_a_copy_runs()
 {
 	set -- 64K,256K 262144 '' '1\.0 MiB'
 	! lacks bulk || set -- 16K,64K 65536 64K '64\.0 KiB'
-	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --overlap -n 9 -s "$1" --json || return
-	json "$out" || return
+	overlap "$1" || overlap "$1" || overlap "$1" || return
 	says "$json" "^results\.1\.size=$2\$" || return
-	between rounds 9 9 &&
-	between overlap_ratio 0.1 50 &&
-	between copy_seconds 0.0000001 10 || return
-	number in_turn_seconds | awk -v copy="$(number copy_seconds)" \
-		-v compute="$(number compute_seconds)" '{ exit $1 < 0.5 * (copy + compute) }' ||
-		complain 'both took less than the one and the other' || return
 	run 0 zcdma bench -c "$ZCDMA_PROVIDER" -o -n 3 ${3:+-s "$3"} || return
 	says "$out" '^ *SIZE +ROUNDS +COPY us +COMPUTE us +IN TURN us +TOGETHER us +RATIO$' \
 		"^ *$4 +3 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+\$"
