@@ -28,6 +28,8 @@ FIXTURE(channels) {
 	char *src, *dst;
 };
 
+#define WORLD FIXTURE_DATA(channels)
+
 FIXTURE_SETUP(channels)
 {
 	ASSERT_EQ(0, softdma_reset());
@@ -101,30 +103,44 @@ TEST_F(channels, are_had_all_or_none)
 	close(fd);
 }
 
-TEST_F(channels, share_a_long_op)
+/* How long does @fd take for all of it? In ms. */
+static __u64 time_of_a_long_op(struct __test_metadata *_metadata, WORLD *self, int fd)
 {
-	struct zcdma_completion c;
 	struct zcdma_op op = zc_copy_op(self->dst, self->src, SIZE, 1);
-	__u64 alone, together;
-	int one = zc_session("softdma", 0);
+	struct zcdma_completion c;
+	__u64 start, took;
 
-	/* Each page takes a while: with four channels a quarter of the time. */
-	ASSERT_EQ(0, zc_copy(one, self->dst, self->src, SIZE));
-	ASSERT_EQ(0, softdma_set("delay_us", 8000));
-	alone = zc_now_ms();
-	ASSERT_EQ(0, zc_copy(one, self->dst, self->src, SIZE));
-	alone = zc_now_ms() - alone;
-	close(one);
 	pattern_write(target, self->dst, 0, SIZE);
-	together = zc_now_ms();
-	ASSERT_EQ(0, zc_submit_wait(self->fd, &op, 1, &c, NULL));
-	together = zc_now_ms() - together;
+	start = zc_now_ms();
+	EXPECT_EQ(0, zc_submit_wait(fd, &op, 1, &c, NULL));
+	took = zc_now_ms() - start;
 	EXPECT_EQ(0, c.res);
 	EXPECT_EQ(SIZE, c.done);
 	EXPECT_TRUE(pattern_holds(source, self->dst, 0, SIZE));
-	TH_LOG("%llu ms by one channel, %llu by four", (unsigned long long)alone,
-	       (unsigned long long)together);
+	return took;
+}
+
+/*
+ * Each piece takes a while: with four channels a quarter of the time. What the CPU does is
+ * not shared, and a guest that gets none may be late at any time: once in five is enough.
+ */
+TEST_F(channels, share_a_long_op)
+{
+	int one = zc_session("softdma", 0);
+	__u64 alone, together;
+
+	ASSERT_EQ(0, zc_copy(one, self->dst, self->src, SIZE));
+	ASSERT_EQ(0, softdma_set("delay_us", 20000));
+	for (int tries = 0; tries < 5; tries++) {
+		alone = time_of_a_long_op(_metadata, self, one);
+		together = time_of_a_long_op(_metadata, self, self->fd);
+		TH_LOG("%llu ms by one channel, %llu by four", (unsigned long long)alone,
+		       (unsigned long long)together);
+		if (alone * 2 / 3 > together)
+			break;
+	}
 	EXPECT_GT(alone * 2 / 3, together);
+	close(one);
 }
 
 TEST_F(channels, share_many_ops)
