@@ -50,30 +50,57 @@ FIXTURE_TEARDOWN(flow)
 
 /* ---- what the source sends ---- */
 
-/* At a rate that leaves the reader a second before the ring runs over. */
+/* Whole periods, parts of them, several, until the ring has begun anew. */
+static bool goes_round(int fd, char *buf, __u32 period, __u32 ring, __u64 *at)
+{
+	while (*at < 9 * ring / 8) {
+		if (!stream_goes_on(fd, buf, period, at) ||
+		    !stream_goes_on(fd, buf, period / 3 + 1, at) ||
+		    !stream_goes_on(fd, buf, 3 * period - period / 3 - 1, at))
+			return false;
+	}
+	return true;
+}
+
+/* Return: false when the reader was too late, and was told so. */
+static bool source_is_read_in_time(struct __test_metadata *_metadata, char *buf, __u32 flags,
+				   __u32 period, __u32 ring, const char *parameters)
+{
+	struct zcdma_stream_status status;
+	__u64 at = 0;
+	bool fine;
+	int fd;
+
+	EXPECT_EQ(0, softdma_rebuild(parameters));
+	fd = port_open("t-rx", 0, 0);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
+	fine = goes_round(fd, buf, period, ring, &at);
+	status = stream_status(fd, ZCDMA_RX);
+	EXPECT_EQ(ZCDMA_STREAM_RUNNING, status.out_state);
+	EXPECT_LE(at, status.out_moved);
+	if (!fine)
+		EXPECT_LT(0, status.out_lost);
+	if (!status.out_lost)
+		EXPECT_EQ(at, status.out_copied);
+	close(fd);
+	return !status.out_lost;
+}
+
+/*
+ * At a rate that leaves the reader a second before the ring runs over, and the engine more
+ * before its FIFO does. A guest that gets no CPU may be late all the same: some tries.
+ */
 static void source_is_read(struct __test_metadata *_metadata, char *buf, __u32 flags,
 			   __u32 period, __u32 ring, const char *engine)
 {
 	char parameters[256];
-	__u64 at = 0;
-	int fd;
+	int tries = 0;
 
-	snprintf(parameters, sizeof(parameters), "source=Y rate=%u %s", ring, engine);
-	ASSERT_EQ(0, softdma_rebuild(parameters));
-	fd = port_open("t-rx", 0, 0);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
-	/* Whole periods, parts of them, several, until the ring has begun anew. */
-	while (at < 9 * ring / 8) {
-		ASSERT_TRUE(stream_goes_on(fd, buf, period, &at));
-		ASSERT_TRUE(stream_goes_on(fd, buf, period / 3 + 1, &at));
-		ASSERT_TRUE(stream_goes_on(fd, buf, 3 * period - period / 3 - 1, &at));
-	}
-	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_lost);
-	EXPECT_EQ(ZCDMA_STREAM_RUNNING, stream_status(fd, ZCDMA_RX).out_state);
-	EXPECT_EQ(at, stream_status(fd, ZCDMA_RX).out_copied);
-	EXPECT_LE(at, stream_status(fd, ZCDMA_RX).out_moved);
-	close(fd);
+	snprintf(parameters, sizeof(parameters), "source=Y fifo=1048576 rate=%u %s", ring,
+		 engine);
+	while (!source_is_read_in_time(_metadata, buf, flags, period, ring, parameters))
+		ASSERT_GT(5, ++tries);
 }
 
 TEST_F(flow, of_a_source_is_read_from_a_cyclic_ring)
@@ -107,7 +134,7 @@ TEST_F(flow, has_2_to_4096_periods)
 	source_is_read(_metadata, self->buf, 0, 65536, 131072, "");
 	/* As many periods as the engine has descriptors last 60 ms: the FIFO holds the rest. */
 	source_is_read(_metadata, self->buf, ZCDMA_STREAM_QUEUED, 512, 4096 * 512,
-		       zc_lacks("speed") ? "fifo=1048576 rate=700000" : "fifo=1048576");
+		       zc_lacks("speed") ? "rate=700000" : "");
 }
 
 TEST_F(flow, is_the_same_whatever_the_engine_tells)
