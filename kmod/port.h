@@ -255,6 +255,7 @@ struct zcdma_period {
  * @head: periods put in.
  * @tail: periods taken out.
  * @given: periods given to the engine, of a queued ring.
+ * @begun: the period that the engine of a cyclic sender had begun when the last was filled.
  * @calls: callbacks, of a cyclic one.
  * @lost: as in the status.
  * @moved: the same.
@@ -295,6 +296,7 @@ struct zcdma_stream {
 	u64 head;
 	u64 tail;
 	u64 given;
+	u64 begun;
 	u64 calls;
 	u64 lost;
 	u64 moved;
@@ -341,6 +343,7 @@ void zcdma_stream_pump(struct zcdma_stream *st);
 void zcdma_stream_rewind(struct zcdma_stream *st);
 void zcdma_stream_publish(struct zcdma_stream *st);
 void zcdma_stream_refresh(struct zcdma_stream *st);
+void zcdma_stream_filled(struct zcdma_stream *st, u64 number, u32 len);
 
 /* ---- stream_io.c: read(), write(), splice() ---- */
 

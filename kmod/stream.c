@@ -97,27 +97,35 @@ void zcdma_stream_refresh(struct zcdma_stream *st)
 /* ---- cyclic ---- */
 
 /*
- * How many periods the engine has done with. In the callback.
+ * The period that the engine is at by its residue, when it has done with @known of them.
  *
- * A residue may be some periods off: behind, or, with pl330 while it has the ring's last
- * period between two lists, ahead. So one that is a bit behind what is known is no round
- * of the ring; and a sender, whose periods are zeroed behind the engine, believes the
- * callbacks as long as there are about as many.
+ * A residue may be some periods off: behind, or, with pl330 in a callback, while it has the
+ * ring's last period between two lists, ahead. So one that is a bit behind what is known is
+ * no round of the ring.
  */
-static u64 engine_at(struct zcdma_stream *st, u64 before)
+static u64 by_residue(struct zcdma_stream *st, u64 known)
 {
 	u32 place, ahead, behind = min(MAX_BEHIND, st->nr / 4);
 	struct dma_tx_state state;
-	u64 known, at;
+
+	dmaengine_tx_status(st->chan->dma, st->cookie, &state);
+	place = (zcdma_stream_ring_bytes(st) - state.residue) / st->period % st->nr;
+	ahead = (place + st->nr - zcdma_stream_slot(st, known)) % st->nr;
+	return known + (ahead < st->nr - behind ? ahead : 0);
+}
+
+/*
+ * How many periods the engine has done with. In the callback. A sender, whose periods are
+ * zeroed behind the engine, believes the callbacks as long as there are about as many.
+ */
+static u64 engine_at(struct zcdma_stream *st, u64 before)
+{
+	u64 at;
 
 	if (!st->fine)
 		return st->calls;
-	dmaengine_tx_status(st->chan->dma, st->cookie, &state);
-	place = (zcdma_stream_ring_bytes(st) - state.residue) / st->period % st->nr;
 	/* Callbacks may be behind the residue that told of their periods. */
-	known = max(before, st->calls - 1);
-	ahead = (place + st->nr - zcdma_stream_slot(st, known)) % st->nr;
-	at = known + (ahead < st->nr - behind ? ahead : 0);
+	at = by_residue(st, max(before, st->calls - 1));
 	if (st->way == ZCDMA_WAY_TX && at <= st->calls + min(MAX_BEFORE, st->nr / 2))
 		at = before;
 	return max(at, st->calls);
@@ -180,6 +188,51 @@ static void sent(struct zcdma_stream *st, u64 at)
 	begun = max(begun, st->head);
 	if (at + 1 > begun && st->state != ZCDMA_STREAM_DRAINING)
 		lose_periods(st, at + 1 - begun);
+}
+
+/*
+ * The period that the engine is at, which may be further than its callbacks say, or 0.
+ * Under use->engine.
+ */
+static u64 engine_has_begun(struct zcdma_stream *st)
+{
+	bool tells;
+	u64 known;
+
+	spin_lock_irq(&st->lock);
+	tells = st->cyclic && st->fine && at_work(st);
+	known = st->tail;
+	spin_unlock_irq(&st->lock);
+	return tells ? by_residue(st, known) : 0;
+}
+
+/**
+ * zcdma_stream_filled() - a period is full, and is the engine's
+ * @st: the stream, a sender; under use->engine. The period is synchronized.
+ * @number: which it is, unless the head has left it meanwhile.
+ * @len: how much of it is to be sent, of a queued ring.
+ *
+ * If the engine began it before, what went out is not, or not only, what is there now.
+ * That is a loss, even if its callbacks have not come so far.
+ */
+void zcdma_stream_filled(struct zcdma_stream *st, u64 number, u32 len)
+{
+	u64 begun = engine_has_begun(st);
+
+	spin_lock_irq(&st->lock);
+	if (st->head == number) {
+		/* sent() has counted those up to the tail. */
+		if (number > st->tail && number <= begun)
+			lose_periods(st, 1);
+		if (!st->cyclic)
+			st->periods[zcdma_stream_slot(st, number)].len = len;
+		st->begun = begun;
+		st->head++;
+		st->offset = 0;
+		WRITE_ONCE(st->ctl->head, st->head);
+	}
+	spin_unlock_irq(&st->lock);
+	zcdma_stream_pump(st);
 }
 
 static void stream_failed(struct zcdma_stream *st)
@@ -379,6 +432,7 @@ void zcdma_stream_rewind(struct zcdma_stream *st)
 	st->head = 0;
 	st->tail = 0;
 	st->given = 0;
+	st->begun = 0;
 	st->offset = 0;
 	st->xrun = false;
 }

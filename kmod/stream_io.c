@@ -76,24 +76,37 @@ static int start_if_idle(struct zcdma_stream *st)
 	return err;
 }
 
-/*
- * Report a loss, once. Who goes on is given some time: a receiver begins half a ring
- * behind the engine, the sender of a cyclic ring a period ahead of it. Under st->lock.
- */
-static int report_loss(struct zcdma_stream *st)
+/* A sender goes on a period ahead of the engine. What it leaves out are zeros, too. */
+static void skip_to_engine(struct zcdma_stream *st)
+{
+	u64 next = max(st->head, max(st->tail, st->begun) + 2);
+
+	st->lost += next - max(st->head, st->tail + 1);
+	st->head = next;
+}
+
+/* A receiver goes on half a ring behind the engine, if it was further behind. */
+static void skip_to_half(struct zcdma_stream *st)
 {
 	u64 half = st->head - st->nr / 2;
 
+	if (st->head - st->tail <= st->nr / 2)
+		return;
+	st->lost += half - st->tail;
+	st->tail = half;
+}
+
+/* Report a loss, once. Who goes on is given some time. Under st->lock. */
+static int report_loss(struct zcdma_stream *st)
+{
 	if (!st->xrun)
 		return 0;
 	st->xrun = false;
 	st->offset = 0;
-	if (st->way == ZCDMA_WAY_TX) {
-		st->head = max(st->head, st->tail + 2);
-	} else if (st->head - st->tail > st->nr / 2) {
-		st->lost += half - st->tail;
-		st->tail = half;
-	}
+	if (st->way == ZCDMA_WAY_TX)
+		skip_to_engine(st);
+	else
+		skip_to_half(st);
 	zcdma_stream_publish(st);
 	return -EPIPE;
 }
@@ -376,16 +389,7 @@ static int put_in(struct zcdma_stream *st, u64 number, u32 len)
 	mutex_lock(&st->use->engine);
 	if (st->mapped) {
 		dma_sync_single_for_device(st->chan->dev, dma, st->period, DMA_TO_DEVICE);
-		spin_lock_irq(&st->lock);
-		if (st->head == number) {
-			if (!st->cyclic)
-				st->periods[slot].len = len;
-			st->head++;
-			st->offset = 0;
-			WRITE_ONCE(st->ctl->head, st->head);
-		}
-		spin_unlock_irq(&st->lock);
-		zcdma_stream_pump(st);
+		zcdma_stream_filled(st, number, len);
 	} else {
 		err = -ENODEV;
 	}

@@ -31,6 +31,7 @@ static const struct {
 	unsigned long none;
 } knobs[] = {
 	{ "hang", 0 }, { "delay_us", 0 }, { "stall_us", 0 }, { "loose_pause", 0 },
+	{ "late_calls", 0 },
 	{ "fail_nth", 0 }, { "fail_result", 2 }, { "max_len", 4294967295UL }, { "pool", 256 },
 };
 

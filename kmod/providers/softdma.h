@@ -50,6 +50,7 @@ struct softdma_faults {
 	u32 delay_us;
 	u32 stall_us;
 	u32 loose_pause;
+	u32 late_calls;
 	u32 hang;
 	u32 fail_result;
 	u32 max_len;

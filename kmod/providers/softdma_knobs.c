@@ -13,6 +13,7 @@
  * transfer, between its look at pause and terminate and the bytes. With loose_pause it goes on with
  * the chunk then, although the client was told meanwhile that the channel is paused: as with pl330,
  * whose tasklet starts the next descriptor if it was late. Paused once more, the channel is.
+ * With late_calls a ring's callbacks come that many periods late.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -179,6 +180,7 @@ void softdma_faults_create(struct softdma *s)
 	debugfs_create_u32("delay_us", 0644, f->dir, &f->delay_us);
 	debugfs_create_u32("stall_us", 0644, f->dir, &f->stall_us);
 	debugfs_create_u32("loose_pause", 0644, f->dir, &f->loose_pause);
+	debugfs_create_u32("late_calls", 0644, f->dir, &f->late_calls);
 	debugfs_create_file_unsafe("hang", 0644, f->dir, s, &softdma_hang_fops);
 	debugfs_create_atomic_t("fail_nth", 0644, f->dir, &f->fail_nth);
 	debugfs_create_file_unsafe("fail_result", 0644, f->dir, s, &softdma_fail_result_fops);

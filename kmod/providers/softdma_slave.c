@@ -218,10 +218,21 @@ enum dmaengine_tx_result softdma_slave_chunk(struct softdma_chan *sc, struct sof
 	return DMA_TRANS_NOERROR;
 }
 
+/* A period is complete: tell of it, or of one before. False: the ring is cut. */
+static bool softdma_tell_late(struct softdma_chan *sc, struct softdma_desc *d, u32 *untold)
+{
+	if (*untold < READ_ONCE(sc->engine->faults.late_calls)) {
+		++*untold;
+		return !softdma_cut(d);
+	}
+	return softdma_tell(sc, d);
+}
+
 /* A ring, until it is cut or fails. */
 enum dmaengine_tx_result softdma_cycle(struct softdma_chan *sc, struct softdma_desc *d)
 {
 	enum dmaengine_tx_result result;
+	u32 untold = 0;
 
 	do {
 		result = softdma_move(sc, d, min(d->done + d->period, d->len));
@@ -233,7 +244,7 @@ enum dmaengine_tx_result softdma_cycle(struct softdma_chan *sc, struct softdma_d
 			d->seg = 0;
 			WRITE_ONCE(d->done, 0);
 		}
-	} while (softdma_tell(sc, d));
+	} while (softdma_tell_late(sc, d, &untold));
 	return DMA_TRANS_ABORTED;
 }
 

@@ -625,8 +625,11 @@ struct zcdma_attach_port {
  * read() or write() after a loss fails with EPIPE, once, and the one after that
  * goes on: a read() with the oldest period that is intact, and at least half of the
  * ring ahead of the engine where there is that much; a write() one period ahead of
- * the engine. A queued ring that sends loses nothing: there an underrun is a gap,
- * it is counted and nothing fails.
+ * the engine. A period that a write() completes when the engine is at it counts as
+ * lost: some of it may have gone out. (An engine with %ZCDMA_RESIDUE_DESCRIPTOR does not
+ * tell where it is, and nobody tells when a period is published in a mapped ring: there it
+ * is not counted while the callback of the one before is late.) A queued ring that sends
+ * loses nothing: there an underrun is a gap, it is counted and nothing fails.
  */
 
 /**
