@@ -117,18 +117,33 @@ int softdma_rebuild(const char *wanted)
 	return err ?: rebind();
 }
 
-int softdma_reset(void)
+/* What @wanted says of parameter @i, or else what was found. */
+static void value_wanted(const char *wanted, size_t i, char value[32])
+{
+	char name[32];
+	int used;
+
+	strcpy(value, found[i]);
+	for (char one[32]; sscanf(wanted, " %31[a-z_]=%31s%n", name, one, &used) == 2;
+	     wanted += used) {
+		if (!strcmp(name, parameters[i]))
+			strcpy(value, one);
+	}
+}
+
+int softdma_become(const char *wanted)
 {
 	bool changed = !is_bound();
 	int err = 0;
 
 	for (size_t i = 0; i < COUNT(parameters); i++) {
-		char now[32];
+		char now[32], value[32];
 
 		read_parameter(parameters[i], now);
-		if (!strcmp(now, found[i]))
+		value_wanted(wanted, i, value);
+		if (!strcmp(now, value))
 			continue;
-		err = err ?: write_parameter(parameters[i], found[i]);
+		err = err ?: write_parameter(parameters[i], value);
 		changed = true;
 	}
 	if (changed)
@@ -136,6 +151,11 @@ int softdma_reset(void)
 	for (size_t i = 0; i < COUNT(knobs); i++)
 		err = err ?: softdma_set(knobs[i].name, knobs[i].none);
 	return err;
+}
+
+int softdma_reset(void)
+{
+	return softdma_become("");
 }
 
 /* Tests are children, and some are killed: the program itself remembers and puts back. */

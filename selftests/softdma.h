@@ -16,7 +16,11 @@ int softdma_rebuild(const char *parameters);
 int softdma_unbind(void);
 int softdma_bind(void);
 
-/* No fault, every parameter as found, the engine present: 0 or -errno. */
-int softdma_reset(void);
+/*
+ * No fault, every parameter as found but those given, the engine present: 0 or -errno.
+ * A new engine is made only if this one differs.
+ */
+int softdma_become(const char *parameters);
+int softdma_reset(void);	/* all as found */
 
 #endif /* ZCDMA_SELFTESTS_SOFTDMA_H */
