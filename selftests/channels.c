@@ -121,7 +121,7 @@ static __u64 time_of_a_long_op(struct __test_metadata *_metadata, WORLD *self, i
 }
 
 /*
- * Each piece takes a while: with four channels a quarter of the time. What the CPU does is
+ * Each page takes a while: with four channels a quarter of the time. What the CPU does is
  * not shared, and a guest that gets none may be late at any time: once in five is enough.
  */
 TEST_F(channels, share_a_long_op)
@@ -129,8 +129,9 @@ TEST_F(channels, share_a_long_op)
 	int one = zc_session("softdma", 0);
 	__u64 alone, together;
 
+	ASSERT_EQ(0, softdma_set("max_len", PAGE));
 	ASSERT_EQ(0, zc_copy(one, self->dst, self->src, SIZE));
-	ASSERT_EQ(0, softdma_set("delay_us", 20000));
+	ASSERT_EQ(0, softdma_set("delay_us", 4000));
 	for (int tries = 0; tries < 5; tries++) {
 		alone = time_of_a_long_op(_metadata, self, one);
 		together = time_of_a_long_op(_metadata, self, self->fd);
