@@ -11,6 +11,7 @@ cd "$(dirname "$0")" || exit
 . ./dmatest.sh
 
 rounds=20
+! brief || rounds=5
 ! lacks bulk || rounds=2
 whole=huge
 ! lacks hugepages || whole=ring
