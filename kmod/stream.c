@@ -196,14 +196,16 @@ static void sent(struct zcdma_stream *st, u64 at)
  */
 static u64 engine_has_begun(struct zcdma_stream *st)
 {
-	bool tells;
+	bool working;
 	u64 known;
 
+	if (!st->cyclic || !st->fine)
+		return 0;
 	spin_lock_irq(&st->lock);
-	tells = st->cyclic && st->fine && at_work(st);
+	working = at_work(st);
 	known = st->tail;
 	spin_unlock_irq(&st->lock);
-	return tells ? by_residue(st, known) : 0;
+	return working ? by_residue(st, known) : 0;
 }
 
 /**
