@@ -112,7 +112,7 @@ static __u64 time_of_a_long_op(struct __test_metadata *_metadata, WORLD *self, i
 
 	pattern_write(target, self->dst, 0, SIZE);
 	start = zc_now_ms();
-	EXPECT_EQ(0, zc_submit_wait(fd, &op, 1, &c, NULL));
+	ASSERT_EQ(0, zc_submit_wait(fd, &op, 1, &c, NULL));
 	took = zc_now_ms() - start;
 	EXPECT_EQ(0, c.res);
 	EXPECT_EQ(SIZE, c.done);

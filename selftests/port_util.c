@@ -228,14 +228,18 @@ bool sequence_holds(const void *buf, __u64 at, size_t len)
 	return true;
 }
 
-int stream_source(unsigned int rate)
+int stream_source_at(unsigned int rate, const char *more)
 {
-	char parameters[64];
+	char parameters[256];
 
 	/* The FIFO has room for what comes while the engine's thread waits for a CPU. */
-	snprintf(parameters, sizeof(parameters), "source=Y fifo=1048576 rate=%u",
-		 zc_lacks("speed") ? rate / 8 : rate);
+	snprintf(parameters, sizeof(parameters), "source=Y fifo=1048576 rate=%u %s", rate, more);
 	return softdma_rebuild(parameters);
+}
+
+int stream_source(unsigned int rate)
+{
+	return stream_source_at(zc_lacks("speed") ? rate / 8 : rate, "");
 }
 
 bool stream_goes_on(int fd, char *buf, size_t len, __u64 *at)

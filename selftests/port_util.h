@@ -51,8 +51,10 @@ bool stream_goes_on(int fd, char *buf, size_t len, __u64 *at);
 
 /*
  * Make softdma's port of bytes send the sequence, at @rate bytes a second, or at what a reader
- * on a slow machine keeps up with. Return: 0 or -errno.
+ * on a slow machine keeps up with. The other: at just that rate, by an engine of which @more
+ * is true, "coarse_residue=Y". Return: 0 or -errno.
  */
 int stream_source(unsigned int rate);
+int stream_source_at(unsigned int rate, const char *more);
 
 #endif /* ZCDMA_SELFTESTS_PORT_UTIL_H */

@@ -107,12 +107,23 @@ static int rebind(void)
 	return err ?: softdma_bind();
 }
 
+/* The first of "align=8 unordered=Y", and step over it. */
+static bool next_parameter(const char **wanted, char name[32], char value[32])
+{
+	int used;
+
+	if (sscanf(*wanted, " %31[a-z_]=%31s%n", name, value, &used) != 2)
+		return false;
+	*wanted += used;
+	return true;
+}
+
 int softdma_rebuild(const char *wanted)
 {
 	char name[32], value[32];
-	int err = 0, used;
+	int err = 0;
 
-	for (; !err && sscanf(wanted, " %31[a-z_]=%31s%n", name, value, &used) == 2; wanted += used)
+	while (!err && next_parameter(&wanted, name, value))
 		err = write_parameter(name, value);
 	return err ?: rebind();
 }
@@ -120,12 +131,10 @@ int softdma_rebuild(const char *wanted)
 /* What @wanted says of parameter @i, or else what was found. */
 static void value_wanted(const char *wanted, size_t i, char value[32])
 {
-	char name[32];
-	int used;
+	char name[32], one[32];
 
 	strcpy(value, found[i]);
-	for (char one[32]; sscanf(wanted, " %31[a-z_]=%31s%n", name, one, &used) == 2;
-	     wanted += used) {
+	while (next_parameter(&wanted, name, one)) {
 		if (!strcmp(name, parameters[i]))
 			strcpy(value, one);
 	}

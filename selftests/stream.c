@@ -64,17 +64,17 @@ static bool goes_round(int fd, char *buf, __u32 period, __u32 ring, __u64 *at)
 
 /* Return: false when the reader was too late, and was told so. */
 static bool source_is_read_in_time(struct __test_metadata *_metadata, char *buf, __u32 flags,
-				   __u32 period, __u32 ring, const char *parameters)
+				   __u32 period, __u32 ring, const char *engine)
 {
 	struct zcdma_stream_status status;
 	__u64 at = 0;
 	bool fine;
 	int fd;
 
-	EXPECT_EQ(0, softdma_rebuild(parameters));
+	ASSERT_EQ(0, stream_source_at(ring, engine));
 	fd = port_open("t-rx", 0, 0);
-	EXPECT_LE(0, fd);
-	EXPECT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_RX, flags, period, ring));
 	fine = goes_round(fd, buf, period, ring, &at);
 	status = stream_status(fd, ZCDMA_RX);
 	EXPECT_EQ(ZCDMA_STREAM_RUNNING, status.out_state);
@@ -94,12 +94,9 @@ static bool source_is_read_in_time(struct __test_metadata *_metadata, char *buf,
 static void source_is_read(struct __test_metadata *_metadata, char *buf, __u32 flags,
 			   __u32 period, __u32 ring, const char *engine)
 {
-	char parameters[256];
 	int tries = 0;
 
-	snprintf(parameters, sizeof(parameters), "source=Y fifo=1048576 rate=%u %s", ring,
-		 engine);
-	while (!source_is_read_in_time(_metadata, buf, flags, period, ring, parameters))
+	while (!source_is_read_in_time(_metadata, buf, flags, period, ring, engine))
 		ASSERT_GT(5, ++tries);
 }
 
