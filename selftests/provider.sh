@@ -11,7 +11,7 @@ cd "$(dirname "$0")" || exit
 
 # A slow engine has 22 channels, and moves some 10 MB a second.
 size=65536 iterations=100
-! brief || iterations=20
+! brief || iterations=5
 ! lacks bulk || size=4096 iterations=5
 
 # on_all_channels KIND ITERATIONS: let dmatest copy (0) or fill (1).
