@@ -629,7 +629,7 @@ TEST_F_TIMEOUT(slave, that_ends_as_it_is_cancelled_is_not_the_next, 90)
 	__u64 delay = 0;
 
 	for (int i = 0; i < RACES; i++) {
-		__u64 step = zc_random_below(4000);
+		__u64 step = zc_random_below(4000 + delay / 4);
 
 		if (race(_metadata, self, delay)) {
 			ended++;
@@ -640,7 +640,9 @@ TEST_F_TIMEOUT(slave, that_ends_as_it_is_cancelled_is_not_the_next, 90)
 	}
 	TH_LOG("%u of %d ended before they were cancelled", ended, RACES);
 	EXPECT_LT(0, ended);
-	EXPECT_GT(RACES, ended);
+	/* With one CPU the engine may run before we come to cancelling, each time. */
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		EXPECT_GT(RACES, ended);
 }
 
 /* In both directions, registered and not, with more of them behind. */
