@@ -57,6 +57,7 @@ load_target()
 	headers=		# the same for its headers
 	suite=			# Debian suite they come from, if not the host's
 	qemu=()			# program, machine and memory
+	threads=multi		# of an emulated machine: one per CPU, or a single one for all
 	cmdline=		# for the kernel
 	serials=(console result)	# what each serial port of the machine is for
 	result=ttyS1		# the guest's name of the result port
