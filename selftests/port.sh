@@ -270,15 +270,17 @@ tests='
 	stream_goes_through_pipes
 	gaps_are_told
 	stream_of_a_source_is_measured
-	losses_are_told
 	device_that_cannot_wait_is_read_without_a_gap
+	engine_that_goes_is_told
+	devices_are_read_and_written
+'
+of_programs='
+	losses_are_told
 	partial_results_count
 	what_is_not_taken_is_told
 	slow_is_not_late
-	engine_that_goes_is_told
 	errors_are_clear
 	misfits_are_told
-	devices_are_read_and_written
 	help_is_there
 '
 

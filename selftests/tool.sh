@@ -593,9 +593,11 @@ between()
 # overlap SIZES: how much it saves depends on the engine, but it is the same work both times.
 overlap()
 {
-	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --overlap -n 9 -s "$1" --json || return
+	rounds=9
+	! brief || rounds=3
+	run 0 zcdma bench -c "$ZCDMA_PROVIDER" --overlap -n $rounds -s "$1" --json || return
 	json "$out" || return
-	between rounds 9 9 &&
+	between rounds $rounds $rounds &&
 	between overlap_ratio 0.1 3 &&
 	between copy_seconds 0.0000001 10 || return
 	number in_turn_seconds | awk -v copy="$(number copy_seconds)" \
@@ -653,21 +655,29 @@ bench_tells_of_memory()
 }
 
 tests='
-	version_is_printed
-	help_is_printed_for_each_command
-	wrong_usage_is_status_2
-	output_that_cannot_be_written_is_a_failure
 	list_shows_each_channel
 	list_is_valid_json
-	list_works_for_an_ordinary_user
 	info_tells_limits
 	info_tells_of_a_channel
 	copy_of_any_size_is_equal
 	copy_tells_what_it_did
-	copy_tells_it_as_json
-	copy_can_be_quiet
 	copy_goes_through_the_channel_named
 	copy_works_for_a_user_who_may_lock_little
+	missing_engine_is_named
+	missing_module_is_named
+	fill_makes_a_file_of_bytes
+	bench_prints_a_table
+	bench_measures_each_path
+	bench_computes_while_a_copy_runs
+'
+of_programs='
+	version_is_printed
+	help_is_printed_for_each_command
+	wrong_usage_is_status_2
+	output_that_cannot_be_written_is_a_failure
+	list_works_for_an_ordinary_user
+	copy_tells_it_as_json
+	copy_can_be_quiet
 	copy_leaves_an_old_target_unless_forced
 	copy_refuses_files_that_it_cannot_read_or_write
 	copy_refuses_to_copy_a_file_onto_itself
@@ -678,15 +688,9 @@ tests='
 	copy_with_an_engine_that_hangs_ends_at_the_deadline
 	copy_with_an_engine_that_fails_is_a_failure
 	copy_with_an_engine_that_leaves_is_a_failure
-	missing_engine_is_named
 	missing_permission_is_named
-	missing_module_is_named
-	fill_makes_a_file_of_bytes
 	fill_leaves_an_old_file_unless_forced
-	bench_prints_a_table
 	bench_prints_json
-	bench_measures_each_path
-	bench_computes_while_a_copy_runs
 	bench_tells_of_fairness
 	bench_tells_of_memory
 '
