@@ -70,6 +70,7 @@ load_target()
 	provider=softdma	# the dmaengine driver under test
 	lacks=			# capabilities tests cannot expect here
 	brief=no		# fewer rounds of what another target runs in full
+	elsewhere=		# what it lacks besides while other targets are checked as well
 	fast=no			# while the host does nothing else, it keeps what is promised of speed
 	disk=no			# can have a disk (qemu/run --disk)
 	check_timeout=900	# seconds that the selftests may take, at most

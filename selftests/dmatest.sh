@@ -15,10 +15,8 @@ channels()
 # log2 of the alignment that the engine wants, for dmatest.
 alignment()
 {
-	json=$(zcdma list --json | awk -f json.awk)
-	index=$(echo "$json" | sed -n "s/^\([0-9]*\)\.provider=$ZCDMA_PROVIDER\$/\1/p" | head -n 1)
-	echo "$json" | awk -F= -v key="$index.copy_align" '
-		$1 == key { for (n = $2; n > 1; n /= 2) log2++; print log2 + 0 }'
+	zcdma info --json "$(channels | head -n 1)" | awk -f json.awk | awk -F= '
+		$1 == "copy_align" { for (n = $2; n > 1; n /= 2) log2++; print log2 + 0 }'
 }
 
 set_up()

@@ -35,8 +35,8 @@ keeps_up_with_dmatest()
 {
 	lacks long-mapping && skip long-mapping 'dmatest maps its memory in one piece' && return
 	channel=$(channels | head -n 1)
-	by_zcdma "$1" small || return
-	echo "# $1 bytes: in small pages $ours bytes/s"
+	brief || by_zcdma "$1" small || return
+	brief || echo "# $1 bytes: in small pages $ours bytes/s"
 	for try in 1 2 3 4 5 6 7 8 9 10; do
 		by_dmatest "$1" && by_zcdma "$1" $whole || return
 		echo "# $1 bytes, try $try: in one piece $ours, dmatest $theirs"

@@ -74,12 +74,12 @@ skip()
 	skipped="lacks $1: $2"
 }
 
-# All tests are of the software engine itself: leave them out where another target boots
-# the same kernel and has them.
+# All tests are of the software engine itself: leave them out where another target has them
+# and nothing would be different.
 software_engine_only()
 {
 	lacks software || return 0
-	echo '1..0 # SKIP lacks software: another target has these tests on this kernel'
+	echo '1..0 # SKIP lacks software: another target has these tests'
 	exit 4
 }
 

@@ -667,8 +667,6 @@ tests='
 	missing_module_is_named
 	fill_makes_a_file_of_bytes
 	bench_prints_a_table
-	bench_measures_each_path
-	bench_computes_while_a_copy_runs
 '
 of_programs='
 	version_is_printed
@@ -691,6 +689,8 @@ of_programs='
 	missing_permission_is_named
 	fill_leaves_an_old_file_unless_forced
 	bench_prints_json
+	bench_measures_each_path
+	bench_computes_while_a_copy_runs
 	bench_tells_of_fairness
 	bench_tells_of_memory
 '

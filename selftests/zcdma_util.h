@@ -32,7 +32,7 @@ bool zc_brief(void);
 
 /*
  * All tests of this program are of the software engine itself. They are left out where
- * another target boots the same kernel and has them: nothing is different there.
+ * another target has them and nothing would be different.
  */
 #define ZC_SOFTWARE_ENGINE_ONLY()					\
 	static void __attribute__((constructor)) zc_leave_out(void)	\
