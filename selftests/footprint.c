@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What sessions and ops cost the kernel. Measured as free memory that vanishes:
- * this counts everything, slabs and pages, ours and the VFS's. With thousands of
- * them, what else happens in the machine meanwhile (allowed: SLACK) hardly matters.
+ * What sessions and ops on the software engine cost the kernel. Measured as free memory
+ * that vanishes: this counts everything, slabs and pages, ours and the VFS's. With thousands
+ * of them, what else happens in the machine meanwhile (allowed: SLACK) hardly matters.
  */
 #include <glob.h>
 #include <sys/resource.h>
@@ -191,4 +191,5 @@ TEST_F_TIMEOUT(footprint, of_closed_sessions_is_nothing, 120)
 	EXPECT_GE(2 * SLACK * sysconf(_SC_NPROCESSORS_ONLN), free); /* each has lists of pages */
 }
 
+ZC_SOFTWARE_ENGINE_ONLY()
 TEST_HARNESS_MAIN
