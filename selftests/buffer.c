@@ -75,8 +75,7 @@ TEST_F(buffer, copies_of_all_sizes_at_all_offsets)
 	const size_t lens[] = { 1, 2, 3, 7, 63, 64, 65, 200, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE,
 				17 * PAGE + 5, SIZE - 200 };
 	const size_t offsets[] = { 0, 1, 3, 64, 100, PAGE - 1 };
-	/* In brief a sixth of them, by chance which. */
-	unsigned int step = zc_brief() ? 6 : 1, turn = zc_random_below(step);
+	unsigned int step = zc_one_in(), turn = zc_random_below(step);
 
 	for (size_t l = 0; l < ARRAY_SIZE(lens); l++)
 		for (size_t t = 0; t < ARRAY_SIZE(offsets); t++)

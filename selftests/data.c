@@ -178,15 +178,10 @@ static const char *missing(const MEMORY *kind)
 	       lacks(kind->dst) ? region_needs(kind->dst) : NULL;
 }
 
-/* In brief a sixth of all sizes and offsets. */
-static unsigned int matrix_step(void)
-{
-	return zc_brief() ? 6 : 1;
-}
-
+/* How much those of all sizes and offsets use. */
 static size_t matrix_extent(void)
 {
-	return (SLOTS + matrix_step() - 1) / matrix_step() * SLOT;
+	return (SLOTS + zc_one_in() - 1) / zc_one_in() * SLOT;
 }
 
 /* How much of the memory ops at random use. */
@@ -239,7 +234,7 @@ static void protect_source(const struct plan *p, const MEMORY *kind)
 /* Each size at each pair of offsets, one per slot, or by chance which of them. */
 static void plan_matrix(struct plan *p, bool fill)
 {
-	unsigned int step = matrix_step(), turn = zc_random_below(step);
+	unsigned int step = zc_one_in(), turn = zc_random_below(step);
 	size_t slot = 0;
 
 	for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {

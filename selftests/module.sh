@@ -54,8 +54,6 @@ modules_come_and_go()
 	done
 }
 
-elsewhere='another target has this test'
-
 # state_of CHANNEL: as the list has it.
 state_of()
 {
@@ -93,7 +91,6 @@ allow_takes_patterns()
 
 software_engine_has_as_many_channels_as_wished()
 {
-	lacks software && skip software "$elsewhere" && return
 	status=0
 	for wished in 1 7 64; do
 		reload softdma channels=$wished || return
@@ -106,7 +103,6 @@ software_engine_has_as_many_channels_as_wished()
 
 software_engine_refuses_bad_parameters()
 {
-	lacks software && skip software "$elsewhere" && return
 	status=0
 	modprobe -r softdma || return
 	for bad in channels=0 channels=65 channels=-1 channels=x align=0 align=3 align=512 \
@@ -125,6 +121,8 @@ tests='
 	modules_come_and_go
 	allow_names_the_only_channels_that_are_used
 	allow_takes_patterns
+'
+of_software='
 	software_engine_has_as_many_channels_as_wished
 	software_engine_refuses_bad_parameters
 '

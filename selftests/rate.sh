@@ -29,14 +29,18 @@ by_zcdma()
 	run 0 ./copy_rate "$channel" "$1" $rounds "$2" && ours=$out
 }
 
+tells_of_small_pages()
+{
+	by_zcdma "$1" small && echo "# $1 bytes: in small pages $ours bytes/s"
+}
+
 # Both in turn. The host has other things to do as well: it may hold for one of some
 # tries only.
 keeps_up_with_dmatest()
 {
 	lacks long-mapping && skip long-mapping 'dmatest maps its memory in one piece' && return
 	channel=$(channels | head -n 1)
-	brief || by_zcdma "$1" small || return
-	brief || echo "# $1 bytes: in small pages $ours bytes/s"
+	brief || tells_of_small_pages "$1" || return
 	for try in 1 2 3 4 5 6 7 8 9 10; do
 		by_dmatest "$1" && by_zcdma "$1" $whole || return
 		echo "# $1 bytes, try $try: in one piece $ours, dmatest $theirs"

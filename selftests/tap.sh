@@ -83,24 +83,38 @@ software_engine_only()
 	exit 4
 }
 
-# Is test $1 of programs alone, whatever the kernel and the engine, and has another target
-# the same programs?
-left_out()
+# among WORD WORDS...: is it one of them?
+among()
 {
-	lacks programs || return
-	for program_test in ${of_programs-}; do
-		[ "$program_test" != "$1" ] || { skip programs 'another target has the same programs' && return; }
+	word=$1
+	shift
+	for other; do
+		[ "$other" != "$word" ] || return 0
 	done
 	return 1
 }
 
-# Run $tests and $of_programs one by one, each with a fresh folder $work and an empty one,
-# $dir, in it.
+# Is test $1 of programs alone, whatever the kernel and the engine, or of the software engine
+# alone, and does another target have it?
+left_out()
+{
+	# shellcheck disable=SC2086 # lists
+	if lacks programs && among "$1" ${of_programs-}; then
+		skip programs 'another target has the same programs'
+	elif lacks software && among "$1" ${of_software-}; then
+		skip software 'another target has this test'
+	else
+		return 1
+	fi
+}
+
+# Run $tests, $of_software and $of_programs one by one, each with a fresh folder $work and an
+# empty one, $dir, in it.
 run_tests()
 {
 	echo 'TAP version 13'
 	# shellcheck disable=SC2086,SC2154 # lists, of whoever includes us
-	set -- $tests ${of_programs-}
+	set -- $tests ${of_software-} ${of_programs-}
 	echo "1..$#"
 	nr=0 failures=0
 	for test; do

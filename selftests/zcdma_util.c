@@ -40,6 +40,11 @@ bool zc_brief(void)
 	return sizeof(long) == 4 || !strcmp(getenv("ZCDMA_BRIEF") ?: "", "yes");
 }
 
+unsigned int zc_one_in(void)
+{
+	return zc_brief() ? 6 : 1;
+}
+
 void zc_leave_out_software(void)
 {
 	if (!zc_lacks("software"))

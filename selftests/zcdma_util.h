@@ -30,6 +30,9 @@ bool zc_lacks(const char *capability);
  */
 bool zc_brief(void);
 
+/* Tests of all combinations of something take one of so many, by chance which. */
+unsigned int zc_one_in(void);
+
 /*
  * All tests of this program are of the software engine itself. They are left out where
  * another target has them and nothing would be different.
