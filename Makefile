@@ -4,13 +4,17 @@
 # that is built goes to out/.
 
 MAKEFLAGS += --no-print-directory
+# Of the command line only: in the environment these may be somebody else's.
+TARGET :=
+FILE :=
+M :=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
 # For `all` and `install`: this machine's kernel or, where its headers are not
 # installed, the one that our x86_64 guest boots.
-fetched := $(CURDIR)/.cache/linux-image-amd64/headers
-KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) $(fetched))
+KDIR ?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(fetched))
+fetched = $(shell qemu/setup && qemu/fetch kernel x86_64 && bash -c '. qemu/lib.sh && load_target x86_64 && echo $$kroot/headers')
 out := $(CURDIR)/out/host
 kbuild = $(MAKE) -C $(KDIR) M=$(out)/kmod
 release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
@@ -19,20 +23,16 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generat
 depmod = $(if $(DESTDIR),,depmod $(release))
 
 .DEFAULT_GOAL := all
-.PHONY: all modules tools run check check-debug bench shell lint install uninstall clean help
+.PHONY: all modules tools run check check-tool check-newest check-debug mutants bench shell lint install uninstall clean help
 
 all: modules tools	## build the modules (KDIR=kernel CROSS_COMPILE=prefix), the library and the tool
 
 # Kbuild builds beside the sources: give it a folder of links to them.
-modules: $(if $(filter $(fetched),$(KDIR)),$(fetched))
+modules:
 	@mkdir -p $(out)/kmod
 	@find $(out)/kmod -xtype l -delete
 	@cp -rsf $(CURDIR)/kmod/. $(out)/kmod
 	@$(kbuild) modules
-
-$(fetched):
-	@qemu/setup
-	@qemu/fetch kernel x86_64
 
 tools:
 	@$(MAKE) -C userspace O=$(out)/userspace PREFIX=$(PREFIX)
@@ -43,8 +43,17 @@ run:			## copy a file through a DMA engine in a virtual machine (FILE=path TARGE
 check:			## run the tests in virtual machines (TARGET=machine for one of them)
 	@qemu/check $(TARGET)
 
-check-debug:		## the same on a kernel that checks itself: KASAN, lockdep, ...
+check-tool:		## test the tool and the library on this host, against a fake device
+	@qemu/check-tool
+
+check-newest:		## build the modules for the newest kernel that Debian 13 has in its backports
+	@qemu/check-newest
+
+check-debug:		## run the tests on a kernel that checks itself: KASAN, lockdep, ...
 	@qemu/check x86_64-debug
+
+mutants:		## see that the tests fail when zcdma is wrong: bugs of selftests/mutants/ (M=name for one)
+	@qemu/mutants $(M)
 
 bench:			## measure what an op costs and a session gets: table, out/bench/results.json, plots
 	@qemu/bench
@@ -66,7 +75,7 @@ uninstall:		## take them away again
 	$(depmod)
 	@$(MAKE) -C userspace O=$(out)/userspace DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) uninstall
 
-clean:			## delete out/; what was downloaded is in .cache/ and stays
+clean:			## delete out/; what was downloaded is in ~/.cache/zcdma and stays
 	rm -rf out
 
 help:			## this

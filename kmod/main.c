@@ -9,9 +9,9 @@
 #include <linux/pipe_fs_i.h>
 #include <linux/splice.h>
 #include <linux/uaccess.h>
-#include "zcdma.h"
-
-struct workqueue_struct *zcdma_wq;
+#include "lease.h"
+#include "port/port.h"
+#include "submit.h"
 
 union zcdma_arg {
 	struct zcdma_get_info info;
@@ -21,6 +21,7 @@ union zcdma_arg {
 	struct zcdma_unregister_buffer unreg;
 	struct zcdma_submit submit;
 	struct zcdma_cancel cancel;
+	struct zcdma_drain drain;
 	struct zcdma_attach_port attach_port;
 	struct zcdma_query_port query_port;
 	struct zcdma_stream_setup stream_setup;
@@ -28,71 +29,71 @@ union zcdma_arg {
 	struct zcdma_stream_status stream_status;
 };
 
-static int get_info(struct zcdma_session *session, union zcdma_arg *arg)
+static int get_info(struct zc_session *session, union zcdma_arg *arg)
 {
-	zcdma_session_info(session, &arg->info);
+	zc_session_info(session, &arg->info);
 	return 0;
 }
 
-static int query_channel(struct zcdma_session *session, union zcdma_arg *arg)
+static int query_channel(struct zc_session *session, union zcdma_arg *arg)
 {
 	struct zcdma_query_channel *query = &arg->query;
-	struct zcdma_chan *only = NULL;
+	struct zc_lease *only = NULL;
 
 	if (query->flags & ZCDMA_QUERY_ATTACHED) {
-		only = zcdma_session_nth_chan(session, query->index);
+		only = zc_session_nth_lease(session, query->index);
 		if (!only)
 			return -ENOENT;
 	}
-	return zcdma_chan_query(only, query);
+	return zc_lease_query(only, query);
 }
 
-static int attach(struct zcdma_session *session, union zcdma_arg *arg)
+static int attach(struct zc_session *session, union zcdma_arg *arg)
 {
-	return zcdma_session_attach(session, &arg->attach);
+	return zc_session_attach(session, &arg->attach);
 }
 
-static int register_buffer(struct zcdma_session *session, union zcdma_arg *arg)
+static int register_buffer(struct zc_session *session, union zcdma_arg *arg)
 {
-	return zcdma_buffer_register(session, &arg->reg);
+	return zc_session_register(session, &arg->reg);
 }
 
-static int unregister_buffer(struct zcdma_session *session, union zcdma_arg *arg)
+static int unregister_buffer(struct zc_session *session, union zcdma_arg *arg)
 {
-	return zcdma_buffer_unregister(session, &arg->unreg);
+	return zc_session_unregister(session, arg->unreg.buffer);
 }
 
-static int submit(struct zcdma_session *session, union zcdma_arg *arg)
+static int cancel(struct zc_session *session, union zcdma_arg *arg)
 {
-	return zcdma_submit(session, &arg->submit);
+	return zc_queue_cancel(session, &arg->cancel);
 }
 
-static int cancel(struct zcdma_session *session, union zcdma_arg *arg)
+static int drain(struct zc_session *session, union zcdma_arg *arg)
 {
-	return zcdma_session_cancel(session, &arg->cancel);
+	return zc_session_drain(session, arg->drain.timeout_ms);
 }
 
-static int attach_port(struct zcdma_session *session, union zcdma_arg *arg)
+static int attach_port(struct zc_session *session, union zcdma_arg *arg)
 {
 	return zcdma_port_attach(session, &arg->attach_port);
 }
 
-static int query_port(struct zcdma_session *session, union zcdma_arg *arg)
+static int query_port(struct zc_session *session, union zcdma_arg *arg)
 {
 	return zcdma_port_query(&arg->query_port);
 }
 
-static int stream_setup(struct zcdma_session *session, union zcdma_arg *arg)
+static int stream_setup(struct zc_session *session, union zcdma_arg *arg)
 {
 	return zcdma_stream_setup(session, &arg->stream_setup);
 }
 
-static int stream_control(struct zcdma_session *session, union zcdma_arg *arg)
+static int stream_control(struct zc_session *session, union zcdma_arg *arg)
 {
 	return zcdma_stream_control(session, &arg->stream_control);
 }
 
-static int stream_status(struct zcdma_session *session, union zcdma_arg *arg)
+static int stream_status(struct zc_session *session, union zcdma_arg *arg)
 {
 	return zcdma_stream_status(session, &arg->stream_status);
 }
@@ -112,82 +113,45 @@ struct zcdma_ioctl {
 	unsigned int min_size;
 	u32 flags;
 	unsigned int reserved;
-	int (*fn)(struct zcdma_session *session, union zcdma_arg *arg);
+	int (*fn)(struct zc_session *session, union zcdma_arg *arg);
 };
 
+/* Of struct zcdma_NAME, whose first version ended with LAST. */
+#define ROW(CMD, NAME, LAST, ...) {						\
+	.cmd = ZCDMA_IOC_##CMD,							\
+	.min_size = offsetofend(struct zcdma_##NAME, LAST),			\
+	.fn = NAME, ##__VA_ARGS__						\
+}
+
+#define RESERVED(NAME)	.reserved = offsetof(struct zcdma_##NAME, __reserved)
+
 static const struct zcdma_ioctl ioctls[] = {
-	[_IOC_NR(ZCDMA_IOC_GET_INFO)] = {
-		.cmd = ZCDMA_IOC_GET_INFO,
-		.min_size = offsetofend(struct zcdma_get_info, __reserved),
-		.reserved = offsetof(struct zcdma_get_info, __reserved),
-		.fn = get_info,
-	},
-	[_IOC_NR(ZCDMA_IOC_QUERY_CHANNEL)] = {
-		.cmd = ZCDMA_IOC_QUERY_CHANNEL,
-		.min_size = offsetofend(struct zcdma_query_channel, out_provider),
-		.flags = ZCDMA_QUERY_ATTACHED,
-		.reserved = offsetof(struct zcdma_query_channel, __reserved),
-		.fn = query_channel,
-	},
-	[_IOC_NR(ZCDMA_IOC_ATTACH)] = {
-		.cmd = ZCDMA_IOC_ATTACH,
-		.min_size = offsetofend(struct zcdma_attach, out_name),
-		.flags = ZCDMA_ATTACH_EXCLUSIVE,
-		.fn = attach,
-	},
-	[_IOC_NR(ZCDMA_IOC_REGISTER_BUFFER)] = {
-		.cmd = ZCDMA_IOC_REGISTER_BUFFER,
-		.min_size = offsetofend(struct zcdma_register_buffer, len),
-		.flags = ZCDMA_BUFFER_READ_ONLY,
-		.fn = register_buffer,
-	},
-	[_IOC_NR(ZCDMA_IOC_UNREGISTER_BUFFER)] = {
-		.cmd = ZCDMA_IOC_UNREGISTER_BUFFER,
-		.min_size = offsetofend(struct zcdma_unregister_buffer, buffer),
-		.fn = unregister_buffer,
-	},
+	[_IOC_NR(ZCDMA_IOC_GET_INFO)] = ROW(GET_INFO, get_info, __reserved, RESERVED(get_info)),
+	[_IOC_NR(ZCDMA_IOC_QUERY_CHANNEL)] =
+		ROW(QUERY_CHANNEL, query_channel, out_provider, RESERVED(query_channel),
+		    .flags = ZCDMA_QUERY_ATTACHED),
+	[_IOC_NR(ZCDMA_IOC_ATTACH)] =
+		ROW(ATTACH, attach, out_name, .flags = ZCDMA_ATTACH_EXCLUSIVE),
+	[_IOC_NR(ZCDMA_IOC_REGISTER_BUFFER)] =
+		ROW(REGISTER_BUFFER, register_buffer, len, .flags = ZCDMA_BUFFER_READ_ONLY),
+	[_IOC_NR(ZCDMA_IOC_UNREGISTER_BUFFER)] = ROW(UNREGISTER_BUFFER, unregister_buffer, buffer),
 	[_IOC_NR(ZCDMA_IOC_SUBMIT)] = {
 		.cmd = ZCDMA_IOC_SUBMIT,
 		.min_size = offsetofend(struct zcdma_submit, completions),
 		.flags = ZCDMA_SUBMIT_WAIT,
-		.fn = submit,
 	},
-	[_IOC_NR(ZCDMA_IOC_CANCEL)] = {
-		.cmd = ZCDMA_IOC_CANCEL,
-		.min_size = offsetofend(struct zcdma_cancel, user_data),
-		.flags = ZCDMA_CANCEL_ALL,
-		.fn = cancel,
-	},
-	[_IOC_NR(ZCDMA_IOC_ATTACH_PORT)] = {
-		.cmd = ZCDMA_IOC_ATTACH_PORT,
-		.min_size = offsetofend(struct zcdma_attach_port, out_rx_caps),
-		.reserved = offsetof(struct zcdma_attach_port, __reserved),
-		.fn = attach_port,
-	},
-	[_IOC_NR(ZCDMA_IOC_QUERY_PORT)] = {
-		.cmd = ZCDMA_IOC_QUERY_PORT,
-		.min_size = offsetofend(struct zcdma_query_port, out_owner_name),
-		.fn = query_port,
-	},
-	[_IOC_NR(ZCDMA_IOC_STREAM_SETUP)] = {
-		.cmd = ZCDMA_IOC_STREAM_SETUP,
-		.min_size = offsetofend(struct zcdma_stream_setup, out_ring_bytes),
-		.flags = ZCDMA_STREAM_QUEUED,
-		.reserved = offsetof(struct zcdma_stream_setup, __reserved),
-		.fn = stream_setup,
-	},
-	[_IOC_NR(ZCDMA_IOC_STREAM_CONTROL)] = {
-		.cmd = ZCDMA_IOC_STREAM_CONTROL,
-		.min_size = offsetofend(struct zcdma_stream_control, __reserved),
-		.reserved = offsetof(struct zcdma_stream_control, __reserved),
-		.fn = stream_control,
-	},
-	[_IOC_NR(ZCDMA_IOC_STREAM_STATUS)] = {
-		.cmd = ZCDMA_IOC_STREAM_STATUS,
-		.min_size = offsetofend(struct zcdma_stream_status, out_copied),
-		.reserved = offsetof(struct zcdma_stream_status, __reserved),
-		.fn = stream_status,
-	},
+	[_IOC_NR(ZCDMA_IOC_CANCEL)] = ROW(CANCEL, cancel, user_data, .flags = ZCDMA_CANCEL_ALL),
+	[_IOC_NR(ZCDMA_IOC_DRAIN)] = ROW(DRAIN, drain, timeout_ms),
+	[_IOC_NR(ZCDMA_IOC_ATTACH_PORT)] =
+		ROW(ATTACH_PORT, attach_port, out_rx_caps, RESERVED(attach_port)),
+	[_IOC_NR(ZCDMA_IOC_QUERY_PORT)] = ROW(QUERY_PORT, query_port, out_owner_name),
+	[_IOC_NR(ZCDMA_IOC_STREAM_SETUP)] =
+		ROW(STREAM_SETUP, stream_setup, out_ring_bytes, RESERVED(stream_setup),
+		    .flags = ZCDMA_STREAM_QUEUED),
+	[_IOC_NR(ZCDMA_IOC_STREAM_CONTROL)] =
+		ROW(STREAM_CONTROL, stream_control, __reserved, RESERVED(stream_control)),
+	[_IOC_NR(ZCDMA_IOC_STREAM_STATUS)] =
+		ROW(STREAM_STATUS, stream_status, out_copied, RESERVED(stream_status)),
 };
 
 /* The ABI is what it is, on every machine. */
@@ -200,6 +164,7 @@ static_assert(sizeof(struct zcdma_register_buffer) == 24);
 static_assert(sizeof(struct zcdma_unregister_buffer) == 8);
 static_assert(sizeof(struct zcdma_submit) == 32);
 static_assert(sizeof(struct zcdma_cancel) == 16);
+static_assert(sizeof(struct zcdma_drain) == 8);
 static_assert(sizeof(struct zcdma_attach_port) == 104);
 static_assert(sizeof(struct zcdma_query_port) == 288);
 static_assert(sizeof(struct zcdma_stream_setup) == 40);
@@ -215,7 +180,7 @@ static const struct zcdma_ioctl *find_row(unsigned int cmd)
 	if (nr >= ARRAY_SIZE(ioctls))
 		return NULL;
 	nr = array_index_nospec(nr, ARRAY_SIZE(ioctls));
-	if (!ioctls[nr].fn || (cmd ^ ioctls[nr].cmd) & ~IOCSIZE_MASK)
+	if (!ioctls[nr].cmd || (cmd ^ ioctls[nr].cmd) & ~IOCSIZE_MASK)
 		return NULL;
 	return &ioctls[nr];
 }
@@ -230,27 +195,19 @@ static int check_arg(const struct zcdma_ioctl *row, const union zcdma_arg *arg)
 	return flags & ~row->flags || reserved ? -EINVAL : 0;
 }
 
-/*
- * SUBMIT with the struct that we know: what is below, without its price. It is the
- * path of ops, and most of the large argument would be cleared and copied for nothing.
- */
-static long submit_ioctl(struct zcdma_session *session, struct zcdma_submit __user *user)
+static long submit_ioctl(struct file *file, struct zcdma_submit *what,
+			 struct zcdma_submit __user *user)
 {
-	struct zcdma_submit what __uninitialized;
 	int err;
 
-	if (copy_from_user(&what, user, sizeof(what)))
+	if (put_user(what->out_accepted, &user->out_accepted))
 		return -EFAULT;
-	if (what.flags & ~ZCDMA_SUBMIT_WAIT)
-		return -EINVAL;
-	if (put_user(what.out_accepted, &user->out_accepted))
-		return -EFAULT;
-	err = zcdma_submit(session, &what);
-	return put_user(what.out_accepted, &user->out_accepted) ? -EFAULT : err;
+	err = zc_submit(file, what);
+	return put_user(what->out_accepted, &user->out_accepted) ? -EFAULT : err;
 }
 
-/* By the table. Not inline: its argument is cleared where the function begins. */
-static noinline long any_ioctl(struct zcdma_session *session, unsigned int cmd, void __user *user)
+/* Not inline: the argument is cleared where the function begins, which SUBMIT need not pay for. */
+static noinline long any_ioctl(struct file *file, unsigned int cmd, void __user *user)
 {
 	const struct zcdma_ioctl *row = find_row(cmd);
 	unsigned int user_size = _IOC_SIZE(cmd);
@@ -266,12 +223,14 @@ static noinline long any_ioctl(struct zcdma_session *session, unsigned int cmd, 
 	err = copy_struct_from_user(&arg, size, user, user_size);
 	if (!err)
 		err = check_arg(row, &arg);
+	if (!err && row->cmd == ZCDMA_IOC_SUBMIT)
+		return submit_ioctl(file, &arg.submit, user);
 	/* Results that cannot be written are an error before anything is done. */
 	if (!err && copy_to_user(user, &arg, min(size, user_size)))
 		err = -EFAULT;
 	if (err)
 		return err;
-	err = row->fn(session, &arg);
+	err = row->fn(file->private_data, &arg);
 	if (copy_to_user(user, &arg, min(size, user_size)))
 		return -EFAULT;
 	return err;
@@ -280,15 +239,21 @@ static noinline long any_ioctl(struct zcdma_session *session, unsigned int cmd, 
 static long zcdma_unlocked_ioctl(struct file *file, unsigned int cmd, unsigned long uptr)
 {
 	void __user *user = (void __user *)uptr;
+	struct zcdma_submit what __uninitialized;
 
-	if (cmd == ZCDMA_IOC_SUBMIT)
-		return submit_ioctl(file->private_data, user);
-	return any_ioctl(file->private_data, cmd, user);
+	/* With the struct that we know: what is above, without its price. */
+	if (cmd != ZCDMA_IOC_SUBMIT)
+		return any_ioctl(file, cmd, user);
+	if (copy_from_user(&what, user, sizeof(what)))
+		return -EFAULT;
+	if (what.flags & ~ZCDMA_SUBMIT_WAIT)
+		return -EINVAL;
+	return submit_ioctl(file, &what, user);
 }
 
 static int zcdma_open(struct inode *inode, struct file *file)
 {
-	file->private_data = zcdma_session_create();
+	file->private_data = zc_session_create();
 	if (!file->private_data)
 		return -ENOMEM;
 	return stream_open(inode, file);
@@ -296,7 +261,7 @@ static int zcdma_open(struct inode *inode, struct file *file)
 
 static int zcdma_release(struct inode *inode, struct file *file)
 {
-	zcdma_session_close(file->private_data);
+	zc_session_close(file->private_data);
 	return 0;
 }
 
@@ -306,12 +271,12 @@ static ssize_t zcdma_read(struct file *file, char __user *buf, size_t size, loff
 
 	if (st)
 		return zcdma_stream_read(st, buf, size, file->f_flags & O_NONBLOCK);
-	return zcdma_session_read(file->private_data, buf, size, file->f_flags & O_NONBLOCK);
+	return zc_session_read(file->private_data, buf, size, file->f_flags & O_NONBLOCK);
 }
 
 static __poll_t zcdma_poll(struct file *file, poll_table *pt)
 {
-	return zcdma_session_poll(file->private_data, file, pt);
+	return zc_session_poll(file->private_data, file, pt);
 }
 
 static ssize_t zcdma_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -352,44 +317,37 @@ static const struct file_operations zcdma_fops = {
 	.splice_write	= iter_file_splice_write,
 	.mmap		= zcdma_mmap,
 	.poll		= zcdma_poll,
-	.uring_cmd	= zcdma_uring_cmd,
+	.uring_cmd	= zc_uring_cmd,
 	.unlocked_ioctl	= zcdma_unlocked_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 };
 
-/* For everybody: that is what it is made for. A udev rule may say otherwise. */
+/* Root's, until a rule of udev's gives it to a group: nobody else is faster. */
 static struct miscdevice zcdma_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "zcdma",
-	.mode	= 0666,
+	.mode	= 0600,
 	.fops	= &zcdma_fops,
 };
 
 static int __init zcdma_init(void)
 {
-	int err = zcdma_request_init();
+	int err = zc_session_init();
 
 	if (err)
 		return err;
-	zcdma_wq = alloc_workqueue("zcdma", WQ_UNBOUND, 0);
-	if (!zcdma_wq) {
-		err = -ENOMEM;
-		goto no_requests;
-	}
 	err = zcdma_port_of_init();
 	if (err)
-		goto no_queue;
+		goto no_ports;
 	err = misc_register(&zcdma_misc);
 	if (err)
-		goto no_ports;
+		goto no_device;
 	return 0;
 
-no_ports:
+no_device:
 	zcdma_port_of_exit();
-no_queue:
-	destroy_workqueue(zcdma_wq);
-no_requests:
-	zcdma_request_exit();
+no_ports:
+	zc_session_exit();
 	return err;
 }
 module_init(zcdma_init);
@@ -398,9 +356,7 @@ static void __exit zcdma_exit(void)
 {
 	misc_deregister(&zcdma_misc);
 	zcdma_port_of_exit();
-	zcdma_chan_exit();
-	destroy_workqueue(zcdma_wq);
-	zcdma_request_exit();
+	zc_session_exit();
 }
 module_exit(zcdma_exit);
 

@@ -1,53 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The way of requests through their session.
+ * The way of ops through their session; the states are in op.h.
  *
- *	reserve -> add -> queue --cut--> active --last piece back--> done -> dispose
- *		           |		   |			      ^
- *		           +-- cancelled --+-- deadline, loss --------+
+ * - An op takes one of the session's "depth" places before anything else is done for it, and
+ *   gives it back when its completion was taken. Room for the completion is the op itself, so
+ *   none can be lost.
  *
- * - A request takes one of the session's "depth" places before anything else is
- *   done for it, and gives it back when its completion was taken. Room for the
- *   completion is the request itself, so none can be lost.
+ * - It completes once: what ends it moves it from QUEUED or RUNNING to RELEASING, DONE or ORPHAN,
+ *   under session->lock, and nothing moves it back.
  *
- * - It completes once: zcdma_request_finish() is called under session->lock, and
- *   "finished" says whether it was.
+ * - It is off the engine with its last piece, because until then the engine may write to the
+ *   memory. On an engine that hangs and is not stopped, an op whose deadline has passed becomes an
+ *   ORPHAN: a stand-in completes for it, and its memory stays as it is until the engine is through.
  *
- * - It finishes with the last piece, because until then the engine may write to the
- *   memory. The one exception is an engine that cannot be stopped: there give_up()
- *   (deadline.c) completes a request whose deadline has passed. Its memory stays as
- *   it is, and the request goes to "late" when its completion is read, until the
- *   engine or the channel's release gives back the last piece.
- *
- * - Whoever takes a completion cleans up: unmapping and unpinning may sleep, and
- *   the callback must not. Where nobody comes, the janitor does it a little
- *   later, so memory is not held for long; at once when nobody can come.
+ * - Unmapping, unpinning and the CPU's part may take long. So an op that needs them is RELEASING
+ *   first: whoever waits for it or reads does it, in process context. Where nobody comes, the
+ *   cleaner does it a little later, so memory is not held for long; at once when nobody can come.
  */
 #include <linux/slab.h>
-#include "zcdma.h"
+#include "queue.h"
+#include "rows.h"
 
-#define SWEEP_AFTER	msecs_to_jiffies(100)
+/* When the cleaner comes for what nobody has read. */
+#define CLEAN_AFTER	msecs_to_jiffies(100)
 
-/* A work that is pending holds the session. */
-static void arm(struct zcdma_session *session, struct delayed_work *work, unsigned long delay)
+/*
+ * Cleaners have a workqueue of their own: they may be long at what a CPU moves, and must not take
+ * the place of who looks after deadlines.
+ */
+static struct workqueue_struct *cleaner_wq;
+
+/* ---- works: each that is pending holds the session ---- */
+
+static void queue_arm(struct zc_session *session, struct workqueue_struct *wq,
+		      struct delayed_work *work, unsigned long delay)
 {
-	zcdma_session_get(session);
-	if (mod_delayed_work(zcdma_wq, work, delay))
-		zcdma_session_put(session);
+	zc_session_get(session);
+	if (mod_delayed_work(wq, work, delay))
+		zc_session_put(session);
 }
 
-void zcdma_queue_arm_janitor(struct zcdma_session *session)
+/* Somebody is to release what is RELEASING. */
+void zc_queue_arm_cleaner(struct zc_session *session, bool at_once)
 {
-	bool at_once = session->closed || session->blocked;
-
-	if (session->sweeping && !at_once)
+	at_once |= session->closed | session->blocked;
+	if (session->cleaning && !at_once)
 		return;
-	session->sweeping = true;
-	arm(session, &session->janitor, at_once ? 0 : SWEEP_AFTER);
+	session->cleaning = true;
+	queue_arm(session, cleaner_wq, &session->cleaner, at_once ? 0 : CLEAN_AFTER);
+}
+
+/* A file system has a page now. */
+void zc_queue_clean_later(struct zc_session *session)
+{
+	session->cleaning = true;
+	zc_session_get(session);
+	/* If it is armed for an earlier time, that stays. */
+	if (!queue_delayed_work(cleaner_wq, &session->cleaner, CLEAN_AFTER))
+		zc_session_put(session);
 }
 
 /* Make sure the watch looks at @deadline at the latest. */
-void zcdma_queue_watch_from(struct zcdma_session *session, u64 deadline)
+void zc_queue_watch_from(struct zc_session *session, u64 deadline)
 {
 	u64 now;
 
@@ -56,465 +70,425 @@ void zcdma_queue_watch_from(struct zcdma_session *session, u64 deadline)
 	session->watching = true;
 	session->watch_at = deadline;
 	now = ktime_get_ns();
-	arm(session, &session->watch, deadline > now ? nsecs_to_jiffies(deadline - now) + 1 : 0);
+	queue_arm(session, zc_wq, &session->watch,
+		  deadline > now ? nsecs_to_jiffies(deadline - now) + 1 : 0);
 }
 
-void zcdma_queue_wake_readers(struct zcdma_session *session)
+/* Nothing is at an engine, or will be. Under session->lock. */
+bool zc_queue_is_idle(const struct zc_session *session)
 {
+	return list_empty(&session->queue) && list_empty(&session->running) &&
+	       list_empty(&session->orphans);
+}
+
+/* The same, and nothing of what was there is left to be released. Under session->lock. */
+bool zc_queue_is_drained(const struct zc_session *session)
+{
+	return zc_queue_is_idle(session) && list_empty(&session->releasing) &&
+	       list_empty(&session->held) && !session->strays;
+}
+
+/* Something has failed at a port: somebody who may sleep is to see to it. In any context. */
+void zc_queue_look_soon(struct zc_session *session)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&session->lock, irq);
+	zc_queue_watch_from(session, 0);
+	spin_unlock_irqrestore(&session->lock, irq);
+}
+
+/* An engine keeps something of @nr more streams, or fewer. In any context. */
+void zc_queue_stray(struct zc_session *session, int nr)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&session->lock, irq);
+	session->strays += nr;
+	if (!session->strays) {
+		if (session->left)
+			zc_queue_arm_cleaner(session, true);
+		wake_up(&session->wq);
+	}
+	spin_unlock_irqrestore(&session->lock, irq);
+}
+
+/* ---- the end of an op; all under session->lock ---- */
+
+/* Is all that was submitted before a barrier there? */
+bool zc_queue_is_clear(const struct zc_session *session)
+{
+	return list_empty(&session->running) && list_empty(&session->releasing) &&
+	       list_empty(&session->held) && !session->nr_orphans;
+}
+
+/* Nothing is left to do for it. */
+void zc_queue_done(struct zc_op *op)
+{
+	struct zc_session *session = op->session;
+
+	op->state = ZC_OP_DONE;
+	if (op->sink) {
+		op->sink->finish(op, op, 1);
+		return;
+	}
+	session->nr_orphans--;
+	zc_queue_put(op);
+	zc_queue_wake_writers(session);
+}
+
+/**
+ * zc_queue_off_engine() - no engine has anything of an op, or will
+ * @op: QUEUED, RUNNING, ORPHAN, or NEW with nothing for the engine; res says how it went.
+ */
+void zc_queue_off_engine(struct zc_op *op)
+{
+	struct zc_session *session = op->session;
+
+	if (!zc_op_needs_release(op)) {
+		zc_op_by_cpu(op);
+		zc_queue_done(op);
+		return;
+	}
+	op->state = ZC_OP_RELEASING;
+	list_move_tail(&op->node, &session->releasing);
+	if (op->sink)
+		op->sink->releasing(op);
+	if (!op->sink || session->blocked || session->closed)
+		zc_queue_arm_cleaner(session, true);
+}
+
+/* A piece came back, or none will go out: is that all? */
+static void queue_settle(struct zc_op *op)
+{
+	if (!op->pieces && (op->res || op->next >= op->body || op->state == ZC_OP_ORPHAN))
+		zc_queue_off_engine(op);
+}
+
+/* It has its turn, or will never have one. */
+static void queue_begin(struct zc_op *op)
+{
+	if (!op->barrier)
+		return;
+	op->barrier = false;
+	op->session->barriers--;
+}
+
+/* Nothing more of it is to be handed out. */
+static void queue_to_running(struct zc_op *op)
+{
+	if (op->state != ZC_OP_QUEUED)
+		return;
+	op->state = ZC_OP_RUNNING;
+	list_move_tail(&op->node, &op->session->running);
+}
+
+/* No more pieces of it go out. The first error counts. */
+void zc_queue_fail_op(struct zc_op *op, int err)
+{
+	if (!op->res) {
+		op->res = err;
+		queue_begin(op);
+		if (op->slave && op->state == ZC_OP_QUEUED)
+			op->session->port_ops->unqueued(op);
+		queue_to_running(op);
+	}
+	if (op->state == ZC_OP_RUNNING)
+		queue_settle(op);
+}
+
+/* A QUEUED op that has failed while it was NEW: nothing of it goes out. Under session->lock. */
+void zc_queue_cancelled(struct zc_op *op)
+{
+	queue_begin(op);
+	queue_to_running(op);
+	queue_settle(op);
+}
+
+/* To be asked when something has ended: does a barrier go on? */
+bool zc_queue_unblocks(struct zc_session *session)
+{
+	if (!session->blocked || !zc_queue_is_clear(session))
+		return false;
+	session->blocked = false;
+	return !session->err;		/* one that has failed has nothing to hand out */
+}
+
+/* The members have something to hand out. */
+void zc_queue_raise(struct zc_session *session)
+{
+	unsigned int i;
+
+	for (i = 0; i < session->nr_members; i++)
+		zc_engine_raise(&session->members[i]);
+}
+
+/* ---- read() as a sink ---- */
+
+static void sink_read_releasing(struct zc_op *op)
+{
+	struct zc_session *session = op->session;
+
+	zc_queue_arm_cleaner(session, false);
+	if (wq_has_sleeper(&session->wq))
+		wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM);
+}
+
+static void sink_read_finish(struct zc_op *first, struct zc_op *last, unsigned int nr)
+{
+	struct zc_session *session = first->session;
+	LIST_HEAD(unwanted);
+
+	if (session->closed) {
+		list_bulk_move_tail(&unwanted, &first->node, &last->node);
+		session->outstanding -= nr;
+		zc_queue_put_list(session, &unwanted, nr);
+		return;
+	}
+	list_bulk_move_tail(&session->done, &first->node, &last->node);
 	if (wq_has_sleeper(&session->wq))
 		wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM |
 			     (session->err ? EPOLLHUP | EPOLLERR : 0));
 }
 
-/* So many of what a taker waits for have come. Under session->lock. */
-static void come_to(struct zcdma_taker *taker, unsigned int nr)
+const struct zc_sink zc_sink_read = {
+	.releasing	= sink_read_releasing,
+	.finish		= sink_read_finish,
+};
+
+/* ---- what the engine takes and gives back ---- */
+
+/* May the first op, a barrier, begin? Under session->lock. */
+static bool queue_may_begin(struct zc_session *session, struct zc_op *op)
 {
-	unsigned int left = taker->left - nr;
-
-	/* Pairs with wait_for() in submit.c: who sees 0 sees what has come. */
-	smp_store_release(&taker->left, left);
-	if (!left)
-		complete(&taker->all);
-}
-
-/* To whom it may concern. Under session->lock. */
-static void announce(struct zcdma_request *req)
-{
-	struct zcdma_session *session = req->session;
-	struct zcdma_taker *taker = req->taker;
-
-	req->taker = NULL;
-	if (req->uring) {
-		list_move_tail(&req->node, &session->rings);
-		zcdma_uring_finished(req);
-	} else if (taker && taker->collect) {
-		list_move_tail(&req->node, &taker->done);
-		if (!req->clean)
-			zcdma_taker_dirty(session, taker);
-	} else {
-		list_move_tail(&req->node, &session->done);
-		zcdma_queue_wake_readers(session);
-	}
-	if (taker)
-		come_to(taker, 1);
-}
-
-/*
- * The one completion of a request. Under session->lock. The janitor is called where
- * nobody else may come to clean up, and where a barrier waits: it lets it go.
- */
-void zcdma_request_finish(struct zcdma_request *req)
-{
-	struct zcdma_session *session = req->session;
-	bool collected = req->uring || (req->taker && req->taker->collect);
-
-	if (req->quick && !req->pending && !req->clean) {
-		zcdma_request_conclude(req);
-		zcdma_buffers_put(req);
-		req->clean = true;
-	}
-	session->dirty += !req->clean;
-	req->finished = true;
-	announce(req);
-	if ((!req->clean && !collected) || session->closed ||
-	    (session->blocked && list_empty(&session->active)))
-		zcdma_queue_arm_janitor(session);
-}
-
-/* A piece came back, or none will go out: is that all? Under session->lock. */
-static void settle(struct zcdma_request *req)
-{
-	if (req->pending)
-		return;
-	if (req->finished)
-		zcdma_queue_arm_janitor(req->session);
-	else if (req->res || req->next == req->body)
-		zcdma_request_finish(req);
-}
-
-/* No more pieces of it go out. The first error counts. Under session->lock. */
-void zcdma_request_fail(struct zcdma_request *req, int err)
-{
-	if (!req->res) {
-		req->res = err;
-		list_move_tail(&req->node, &req->session->active);
-		if (req->slave)
-			list_del_init(&req->fifo);
-	}
-	settle(req);
-}
-
-static bool begun(const struct zcdma_request *req)
-{
-	return req->next || req->pending;
-}
-
-/* Is it one that has not begun? */
-static bool is_barrier(const struct zcdma_request *req)
-{
-	return (req->op.flags & ZCDMA_OP_FLAG_BARRIER) && !begun(req);
-}
-
-/*
- * A barrier begins when all before it is there, the CPU's part of it too: what was made
- * ready for the engine until then is to be looked at again.
- */
-static bool held_back(struct zcdma_session *session)
-{
-	if (list_empty(&session->active) && !session->dirty) {
-		WRITE_ONCE(session->epoch, session->epoch + 1);
+	if (!zc_queue_is_clear(session)) {
+		session->blocked = true;
+		if (!list_empty(&session->releasing))
+			zc_queue_arm_cleaner(session, true);
 		return false;
 	}
-	session->blocked = true;
-	if (list_empty(&session->active))
-		zcdma_queue_arm_janitor(session);
+	queue_begin(op);
 	return true;
 }
 
-/* What was handed out, from the head of the queue up to @last, is active. Under session->lock. */
-static void activate(struct zcdma_session *session, struct list_head *last)
+/* All of those in front of it was handed out. */
+static void queue_before_to_running(struct zc_session *session, struct zc_op *op)
 {
-	if (last != &session->queue)
-		list_bulk_move_tail(&session->active, session->queue.next, last);
+	if (op->node.prev != &session->queue)
+		list_bulk_move_tail(&session->running, session->queue.next, op->node.prev);
 }
 
-/**
- * zcdma_queue_cut() - the next pieces of a session
- * @session: whose turn it is.
- * @chan: the channel that will move them; under its lock.
- * @max: how many, at most.
- * @slots: receives the slots, which are in flight now.
- *
- * Return: how many; 0 when the session has nothing to hand out.
- */
-unsigned int zcdma_queue_cut(struct zcdma_session *session, struct zcdma_chan *chan,
-			     unsigned int max, struct zcdma_slot **slots)
+/* Is what comes next of it shorter than what the engine takes? */
+static bool queue_is_too_short(const struct zc_op *op, size_t shortest)
 {
-	struct list_head *last = &session->queue;	/* that was handed out */
-	struct zcdma_slot *slot, *all = chan->window->slots;
-	u32 free = chan->free, turn = chan->turn;
-	struct zcdma_request *req, *next;
-	unsigned int nr = 0;
+	size_t left = op->body - op->next;
 
-	spin_lock(&session->lock);
-	req = list_first_entry(&session->queue, struct zcdma_request, node);
-	while (nr < max && free && !list_entry_is_head(req, &session->queue, node)) {
-		if (unlikely(is_barrier(req))) {
-			activate(session, last);
-			last = &session->queue;
-			if (held_back(session))
-				break;
-		}
-		next = list_next_entry(req, node);
-		if (req->next < req->body) {
-			slot = &all[__ffs(free)];
-			free &= free - 1;
-			slot->turn = turn++;
-			slots[nr++] = slot;
-			if (!zcdma_request_cut(session, req, chan, slot))
-				continue;
-			last = &req->node;
-		} else {
-			/* Nothing of it is the engine's: it has finished. */
-			activate(session, last);
-			last = &session->queue;
-			list_move_tail(&req->node, &session->active);
-			settle(req);
-		}
-		req = next;
-	}
-	activate(session, last);
-	spin_unlock(&session->lock);
-	chan->inflight |= chan->free & ~free;
-	chan->free = free;
-	chan->turn = turn;
-	return nr;
+	return left < shortest || (op->want.rows && zc_row_left(op) < shortest);
 }
 
-/**
- * zcdma_piece_split() - make two pieces out of one
- * @slot: the piece; keeps the first @len bytes.
- * @rest: a free slot; receives the others.
- * @len: less than the piece is long.
- */
-void zcdma_piece_split(struct zcdma_slot *slot, struct zcdma_slot *rest, size_t len)
+void zc_queue_cut(struct zc_member *member, struct zc_ration *ration)
 {
-	struct zcdma_request *req = slot->req;
+	u32 next = ration->next, free = ror32(ration->free, next);
+	unsigned int nr = 0, most = ration->nr, steps = ration->steps;
+	/* Most engines take a single byte; of others, each op is looked at. */
+	size_t suspect = ration->shortest > 1 ? SIZE_MAX : 1;
+	size_t bytes = 0, longest = ration->longest;
+	struct zc_session *session = member->session;
+	struct zc_slot *slot;
+	bool more = true;
+	struct zc_op *op;
+	unsigned long irq;
 
-	rest->req = req;
-	rest->back = ZCDMA_SLOT_OUT;	/* not what it was in its last life */
-	rest->offset = slot->offset + len;
-	rest->len = slot->len - len;
-	rest->dst = slot->dst + len;
-	rest->src = slot->src;
-	if (req->op.opcode == ZCDMA_OP_COPY)
-		rest->src += len;
-	slot->len = len;
-
-	spin_lock(&req->session->lock);
-	req->pending++;
-	spin_unlock(&req->session->lock);
-}
-
-static __always_inline void flush(struct zcdma_chan *chan, struct zcdma_stretch *written)
-{
-	if (written->at.sg)
-		dma_sync_single_for_cpu(chan->dev, zcdma_cursor_addr(&written->at),
-					zcdma_stretch_len(written), DMA_FROM_DEVICE);
-	written->at.sg = NULL;
-}
-
-/* What zcdma_request_finish() does for one that is @quick. */
-static __always_inline void clean_quick(struct zcdma_session *session, struct zcdma_request *req,
-					struct zcdma_stretch *written)
-{
-	struct zcdma_buffer *dst = req->dst_buffer;
-
-	if (!req->whole) {
-		zcdma_request_conclude(req);
-		zcdma_buffers_put(req);
-		return;
-	}
-	if (dst->mem.sync && !zcdma_stretch_on(written, &req->dst_at, req->body)) {
-		flush(session->chan, written);
-		zcdma_stretch_begin(written, &req->dst_at, req->body);
-	}
-	/* As zcdma_buffers_put(), but for the waking. */
-	dst->users--;
-	req->src_buffer->users--;
-}
-
-/*
- * The ring's commands get the completions, all of them clean, and the requests can be used
- * again. Under session->lock.
- */
-static void land(struct zcdma_session *session, struct zcdma_request *first,
-		 struct zcdma_request *last, unsigned int nr)
-{
-	zcdma_uring_flight_done(first, nr);
-	list_bulk_move_tail(&session->spares, &first->node, &last->node);
-	session->nr_spares += nr;
-	session->outstanding -= nr;
-	zcdma_queue_wake_writers(session);
-}
-
-/* With the piece that came back it has finished, and well. */
-static __always_inline bool is_complete(const struct zcdma_request *req)
-{
-	return req->pending == 1 && req->next == req->body && !req->res;
-}
-
-/* Is it so, and for a SUBMIT that waits for it, or is it a quick one of a flight? */
-static bool is_plain(const struct zcdma_request *req)
-{
-	if (!is_complete(req))
-		return false;
-	return req->taker ? req->taker->collect : req->flight && req->quick;
-}
-
-/* What zcdma_request_finish() does for one that is plain, but for the announcement. */
-static __always_inline void finish_plain(struct zcdma_session *session, struct zcdma_request *req,
-					 u32 flags, struct zcdma_stretch *written)
-{
-	req->pending = 0;
-	req->flags |= flags;
-	if (req->quick) {
-		clean_quick(session, req, written);
-		req->clean = true;
-	} else {
-		session->dirty++;
-		zcdma_taker_dirty(session, req->taker);
-	}
-	req->finished = true;
-	req->taker = NULL;
-}
-
-/*
- * Those of the same taker, or of a ring and the same flight, that are next to each other in
- * session->active have finished together. The first is plain. Return: how many they are.
- */
-static unsigned int finish_run(struct zcdma_session *session, struct zcdma_request **reqs,
-			       unsigned int nr, u32 flags)
-{
-	struct zcdma_request *first = reqs[0], *last, *req = first;
-	struct zcdma_taker *taker = first->taker;
-	struct zcdma_stretch written = {};
-	u64 flight = first->flight;
-	unsigned int i = 0;
-
-	do {
-		finish_plain(session, req, flags, &written);
-		last = req;
-		if (++i == nr)
+	if (session->nr_members > 1)
+		longest = min_t(size_t, longest, ZC_TURN);
+	spin_lock_irqsave(&session->lock, irq);
+	op = list_first_entry(&session->queue, struct zc_op, node);
+	for (;;) {
+		if (list_entry_is_head(op, &session->queue, node)) {
+			more = false;
 			break;
-		req = reqs[i];
-	} while (last->node.next == &req->node && req->taker == taker && req->flight == flight &&
-		 is_complete(req) && (taker || req->quick));
-	flush(session->chan, &written);
-	if (taker) {
-		list_bulk_move_tail(&taker->done, &first->node, &last->node);
-		come_to(taker, i);
-	} else {
-		land(session, first, last, i);
-	}
-	return i;
-}
-
-static unsigned int session_pieces_done(struct zcdma_request **reqs, unsigned int nr, u32 flags)
-{
-	struct zcdma_session *session = reqs[0]->session;
-	unsigned int i = 0;
-	bool blocked;
-
-	spin_lock(&session->lock);
-	blocked = session->blocked;
-	while (i < nr && reqs[i]->session == session) {
-		struct zcdma_request *req = reqs[i];
-
-		if (!blocked && is_plain(req)) {
-			i += finish_run(session, reqs + i, nr - i, flags);
+		}
+		if (unlikely(op->barrier)) {
+			queue_before_to_running(session, op);
+			if (!queue_may_begin(session, op)) {
+				more = false;
+				break;
+			}
+		}
+		if (nr == most || !free || bytes >= ration->bytes || !steps)
+			break;
+		if (unlikely(op->body - op->next < suspect) &&
+		    queue_is_too_short(op, ration->shortest)) {
+			/* Nothing more of it is for the engine. */
+			queue_before_to_running(session, op);
+			zc_op_shorten(op, op->next);
+			queue_to_running(op);
+			queue_settle(op);
+			steps--;
+			op = list_first_entry(&session->queue, struct zc_op, node);
 			continue;
 		}
-		req->pending--;
-		req->flags |= flags;
-		settle(req);
-		i++;
+		slot = &ration->all[(next + __ffs(free)) % ZC_WINDOW];
+		free &= free - 1;
+		ration->slots[nr++] = slot;
+		slot->member = member;
+		zc_op_cut(op, slot, longest);
+		bytes += slot->len;
+		if (op->next == op->body) {
+			op->state = ZC_OP_RUNNING;
+			op = list_next_entry(op, node);
+		}
 	}
-	if (unlikely(session->err))
-		wake_up(&session->wq);
-	spin_unlock(&session->lock);
-	return i;
-}
-
-/**
- * zcdma_pieces_done() - the engine is done with some pieces
- * @reqs: the request of each.
- * @nr: how many.
- * @flags: &enum zcdma_done_flags.
- */
-void zcdma_pieces_done(struct zcdma_request **reqs, unsigned int nr, u32 flags)
-{
-	unsigned int i = 0;
-
-	while (i < nr)
-		i += session_pieces_done(reqs + i, nr - i, flags);
-}
-
-/* The engine is done with a piece, and it went wrong, or it refused it. */
-void zcdma_piece_failed(struct zcdma_slot *slot, struct zcdma_request *req, u32 flags)
-{
-	struct zcdma_session *session = req->session;
-
-	spin_lock(&session->lock);
-	req->pending--;
-	req->flags |= flags;
-	req->failed_at = min(req->failed_at, slot->offset);
-	if (req->finished)
-		settle(req);
-	else
-		zcdma_request_fail(req, -EIO);
-	spin_unlock(&session->lock);
+	queue_before_to_running(session, op);
+	zc_queue_flush(session);
+	spin_unlock_irqrestore(&session->lock, irq);
+	ration->free = rol32(free, next);
+	if (nr)
+		ration->next = ffs(slot->bit) % ZC_WINDOW;
+	ration->nr = nr;
+	ration->bytes = bytes;
+	ration->steps = steps;
+	ration->more = more;
 }
 
 /*
- * The engine was stopped before it was done with a piece. If neither its request
- * nor its session is to blame it runs again: from the first byte that is not
- * certainly there, and before the session's other requests. Copying twice is
+ * The engine did not do a piece. If neither the op nor the session is to blame it runs again: from
+ * the first byte that is not certainly there, and before the session's other ops. Copying twice is
  * harmless.
  */
-void zcdma_piece_back(struct zcdma_slot *slot, struct zcdma_request *req)
+static void queue_again(struct zc_op *op, const struct zc_slot *slot)
 {
-	struct zcdma_session *session = req->session;
+	struct zc_session *session = op->session;
 
-	spin_lock(&session->lock);
-	req->pending--;
-	if (!req->res)
-		req->res = session->err;
-	if (req->res) {
-		req->failed_at = min(req->failed_at, slot->offset);
-		settle(req);
-	} else {
-		zcdma_request_rewind(req, min(req->next, slot->offset));
-		list_move(&req->node, &session->queue);
+	/* What lies behind its body is a CPU's by now. */
+	if (op->state == ZC_OP_ORPHAN || slot->offset >= op->body)
+		return;
+	if (!op->res)
+		op->res = session->err;
+	if (op->res) {
+		op->failed_at = min_t(size_t, op->failed_at, slot->offset);
+		queue_to_running(op);
+		return;
 	}
-	spin_unlock(&session->lock);
+	zc_op_rewind(op, slot);
+	op->state = ZC_OP_QUEUED;
+	list_move(&op->node, &session->queue);
 }
 
-static bool meant(const struct zcdma_request *req, const struct zcdma_cancel *what)
+/* Under session->lock. */
+static void queue_piece_back(struct zc_member *member, struct zc_slot *slot)
 {
-	return (what->flags & ZCDMA_CANCEL_ALL) || req->op.user_data == what->user_data;
-}
+	struct zc_op *op = slot->op;
 
-static bool any_meant(struct list_head *list, const struct zcdma_cancel *what)
-{
-	struct zcdma_request *req;
-
-	list_for_each_entry(req, list, node)
-		if (meant(req, what))
-			return true;
-	return false;
-}
-
-/* Those at a port's engine are stopped by zcdma_slave_look(). Under session->lock. */
-static u32 cancel_slaves(struct zcdma_session *session, const struct zcdma_cancel *what)
-{
-	struct zcdma_request *req, *tmp;
-	u32 nr = 0;
-
-	list_for_each_entry_safe(req, tmp, &session->active, node) {
-		if (!req->slave || req->res || !meant(req, what))
-			continue;
-		zcdma_request_fail(req, -ECANCELED);
-		nr++;
+	op->pieces--;
+	switch (slot->result) {
+	case ZC_SLOT_DONE:
+		op->flags |= member->engine->lease.done_flags;
+		break;
+	case ZC_SLOT_BAD:
+		op->flags |= member->engine->lease.done_flags & ZCDMA_DONE_REPORTED;
+		op->failed_at = min_t(size_t, op->failed_at, slot->offset);
+		if (op->state != ZC_OP_ORPHAN)
+			zc_queue_fail_op(op, -EIO);
+		else
+			queue_settle(op);
+		return;
+	case ZC_SLOT_AGAIN:
+		queue_again(op, slot);
+		break;
+	case ZC_SLOT_SHORT:
+		zc_op_shorten(op, slot->offset);
+		/* Another engine may just have given back what is before it, to be cut anew. */
+		if (op->next == op->body)
+			queue_to_running(op);
+		break;
 	}
-	return nr;
+	queue_settle(op);
 }
 
-/* %ZCDMA_IOC_CANCEL, once nothing of the session is parked at its channel. */
-int zcdma_queue_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
+/* Is a piece that went well all that was missing, and nothing else to be done? */
+static __always_inline bool queue_is_through(const struct zc_slot *slot)
 {
-	struct zcdma_request *req, *tmp;
-	int err = 0;
+	const struct zc_op *op = slot->op;
 
-	what->out_cancelled = 0;
-	spin_lock_irq(&session->lock);
-	list_for_each_entry_safe(req, tmp, &session->queue, node) {
-		if (begun(req) || !meant(req, what))
-			continue;
-		zcdma_request_fail(req, -ECANCELED);
-		what->out_cancelled++;
-	}
-	what->out_cancelled += cancel_slaves(session, what);
-	if (!what->out_cancelled)
-		err = any_meant(&session->queue, what) || any_meant(&session->active, what) ||
-		      any_meant(&session->done, what) ? -EALREADY : -ENOENT;
-	spin_unlock_irq(&session->lock);
-	return err;
+	return slot->result == ZC_SLOT_DONE && op->state == ZC_OP_RUNNING && op->plain &&
+	       op->pieces == 1 && !op->res;
 }
 
-/**
- * zcdma_queue_fail() - take no more requests, and hand out no more pieces
- * @session: the session.
- * @err: what becomes of requests that are not complete.
- *
- * Those with pieces at the engine complete when the last one comes back.
+/*
+ * Ops that are through, follow each other and have the same sink finish together. The first is
+ * one. Return: how many they are.
  */
-void zcdma_queue_fail(struct zcdma_session *session, int err)
+static unsigned int queue_run_done(struct zc_member *member, struct zc_slot **slots,
+				   unsigned int nr)
 {
-	struct zcdma_request *req, *tmp;
+	struct zc_op *first = slots[0]->op, *last = first, *next;
+	u32 flags = member->engine->lease.done_flags;
+	unsigned int i = 0;
 
-	spin_lock_irq(&session->lock);
-	if (!session->err)
-		session->err = err;
-	list_for_each_entry_safe(req, tmp, &session->queue, node)
-		zcdma_request_fail(req, err);
-	spin_unlock_irq(&session->lock);
-	wake_up_poll(&session->wq, EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR);
+	for (;;) {
+		last->pieces = 0;
+		last->flags |= flags;
+		last->state = ZC_OP_DONE;
+		if (++i == nr)
+			break;
+		next = slots[i]->op;
+		if (last->node.next != &next->node || next->sink != first->sink ||
+		    next->batch != first->batch || !queue_is_through(slots[i]))
+			break;
+		last = next;
+	}
+	first->sink->finish(first, last, i);
+	return i;
 }
 
-/* Has the engine nothing more to do for this session? Under session->lock. */
-bool zcdma_queue_idle(struct zcdma_session *session)
+unsigned int zc_queue_back(struct zc_member *member, struct zc_slot **slots, unsigned int nr)
 {
-	return list_empty(&session->queue) && list_empty(&session->active) &&
-	       list_empty(&session->late);
+	struct zc_session *session = member->session;
+	unsigned long irq;
+	unsigned int i = 0;
+
+	spin_lock_irqsave(&session->lock, irq);
+	while (i < nr && slots[i]->member == member) {
+		if (queue_is_through(slots[i]))
+			i += queue_run_done(member, slots + i, nr - i);
+		else
+			queue_piece_back(member, slots[i++]);
+	}
+	zc_queue_flush(session);
+	if (unlikely(session->err || session->draining))
+		wake_up(&session->wq);
+	if (unlikely(session->left))
+		zc_queue_arm_cleaner(session, true);
+	if (zc_queue_unblocks(session))
+		zc_queue_raise(session);
+	spin_unlock_irqrestore(&session->lock, irq);
+	return i;
+}
+
+void zc_queue_park(struct zc_slot *slot)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&slot->op->session->lock, irq);
+	slot->op->handed--;
+	spin_unlock_irqrestore(&slot->op->session->lock, irq);
+}
+
+bool zc_queue_unpark(struct zc_slot *slot)
+{
+	struct zc_op *op = slot->op;
+	unsigned long irq;
+	bool ret;
+
+	spin_lock_irqsave(&op->session->lock, irq);
+	ret = !op->res && !op->session->err && slot->offset < op->body;
+	op->handed += ret;
+	spin_unlock_irqrestore(&op->session->lock, irq);
+	return ret;
+}
+
+void zc_queue_init(struct workqueue_struct *cleaners)
+{
+	cleaner_wq = cleaners;
 }

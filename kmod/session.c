@@ -2,289 +2,372 @@
 /*
  * A session: an open file of /dev/zcdma.
  *
- * It outlives the file when an engine still has pieces of its requests: close()
- * does not wait for an engine that others use too. The file's reference is put when
- * nothing of the session is left there.
+ * It outlives the file when an engine still has pieces of its ops: close() does not wait for
+ * an engine. What the engine has stays pinned, mapped and charged until it is through, and
+ * holds the module. The file's reference is put when nothing of the session is left there.
  */
+#include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "zcdma.h"
-
-/* Completions that read() takes at a time. */
-#define READ_BATCH	16
+#include "find.h"
+#include "session.h"
 
 #define FEATURES								\
 	(ZCDMA_FEATURE_COPY_FILL | ZCDMA_FEATURE_BUFFERS | ZCDMA_FEATURE_CHANNELS |	\
 	 ZCDMA_FEATURE_BARRIER | ZCDMA_FEATURE_PORTS | ZCDMA_FEATURE_STREAMS |		\
-	 ZCDMA_FEATURE_SEND_RECV |							\
+	 ZCDMA_FEATURE_SEND_RECV | ZCDMA_FEATURE_DRAIN | ZCDMA_FEATURE_RUNS |		\
+	 ZCDMA_FEATURE_COPY_2D |							\
 	 (IS_ENABLED(CONFIG_IO_URING) ? ZCDMA_FEATURE_URING : 0))
 
-static atomic_t sessions_alive = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(sessions_gone);
+static struct workqueue_struct *session_wq, *cleaner_wq;
+static atomic_t session_nr = ATOMIC_INIT(0);
 
-static void janitor(struct work_struct *work);
+/* ---- life ---- */
 
-struct zcdma_session *zcdma_session_create(void)
+struct zc_session *zc_session_create(void)
 {
-	struct zcdma_session *session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+	struct zc_session *session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
 
 	if (!session)
 		return NULL;
 	kref_init(&session->ref);
 	mutex_init(&session->attaching);
-	mutex_init(&session->reaping);
-	spin_lock_init(&session->lock);
+	mutex_init(&session->releaser);
+	mutex_init(&session->unmapping);
+	mutex_init(&session->walking);
 	init_waitqueue_head(&session->wq);
+	/* Numbers of batches are no other session's. */
+	atomic64_set(&session->batches, (u64)atomic_inc_return(&session_nr) << 32);
+	spin_lock_init(&session->lock);
+	INIT_LIST_HEAD(&session->all);
 	INIT_LIST_HEAD(&session->queue);
-	INIT_LIST_HEAD(&session->active);
+	INIT_LIST_HEAD(&session->running);
+	INIT_LIST_HEAD(&session->releasing);
+	INIT_LIST_HEAD(&session->held);
 	INIT_LIST_HEAD(&session->done);
-	INIT_LIST_HEAD(&session->rings);
-	INIT_LIST_HEAD(&session->takers);
-	INIT_LIST_HEAD(&session->late);
-	INIT_LIST_HEAD(&session->spares);
-	INIT_DELAYED_WORK(&session->watch, zcdma_queue_watch);
-	INIT_DELAYED_WORK(&session->janitor, janitor);
-	session->depth = ZCDMA_DEFAULT_QUEUE_DEPTH;
-	session->deadline_ms = ZCDMA_DEFAULT_DEADLINE_MS;
-	atomic_inc(&sessions_alive);
+	INIT_LIST_HEAD(&session->orphans);
+	INIT_LIST_HEAD(&session->free);
+	INIT_DELAYED_WORK(&session->watch, zc_queue_watch);
+	INIT_DELAYED_WORK(&session->cleaner, zc_queue_cleaner);
+	session->depth = ZC_DEFAULT_QUEUE_DEPTH;
+	session->deadline_ms = ZC_DEFAULT_DEADLINE_MS;
+	zc_buffers_init(&session->buffers, &session->lock);
+	__module_get(THIS_MODULE);	/* the file holds it */
 	return session;
 }
 
-static void free_spares(struct zcdma_session *session)
+/* As many as can be dealt with under a lock at once. Return: how many. */
+static unsigned int session_cut_some(struct list_head *from, struct list_head *to)
 {
-	struct zcdma_request *req, *tmp;
+	struct list_head *last = from;
+	unsigned int nr;
 
-	list_for_each_entry_safe(req, tmp, &session->spares, node)
-		zcdma_request_free(req);
+	for (nr = 0; nr < ZC_SLICE && last->next != from; nr++)
+		last = last->next;
+	list_cut_position(to, from, last);
+	return nr;
 }
 
-static void session_destroy(struct kref *ref)
+/* Nobody can read any more: away with what has finished. */
+static void session_drop_done(struct zc_session *session)
 {
-	struct zcdma_session *session = container_of(ref, struct zcdma_session, ref);
+	unsigned int nr;
+	LIST_HEAD(some);
+
+	do {
+		spin_lock_irq(&session->lock);
+		nr = session_cut_some(&session->done, &some);
+		session->outstanding -= nr;
+		zc_queue_put_list(session, &some, nr);
+		spin_unlock_irq(&session->lock);
+	} while (nr);
+}
+
+/**
+ * zc_session_close() - the file is gone
+ * @session: the reference of the file; not to be used afterwards.
+ *
+ * What has not begun is cancelled, and what a CPU moves. What an engine has runs to its end or
+ * deadline, and nothing is released before: the watch and the cleaner see to that.
+ */
+void zc_session_close(struct zc_session *session)
+{
 	unsigned int i;
 
-	for (i = 0; i < session->nr_lanes; i++)
-		zcdma_chan_put(session->lanes[i].chan);
-	zcdma_port_free(session);
-	free_spares(session);
-	kfree(session->lanes);
-	kfree(session);
-	if (atomic_dec_and_test(&sessions_alive))
-		wake_up(&sessions_gone);
+	spin_lock_irq(&session->lock);
+	WRITE_ONCE(session->closed, true);
+	spin_unlock_irq(&session->lock);
+	zc_queue_fail(session, -ECANCELED);
+	zc_queue_stop_cpu(session);
+	if (session->port_ops)
+		session->port_ops->detach(session);
+	/* What waits for room at an engine is given back. */
+	zc_queue_raise(session);
+	for (i = 0; i < session->nr_members; i++)
+		zc_lease_leave(&session->members[i].engine->lease);
+	/* Not a page of a file system's is waited for: that may be this process. */
+	zc_queue_try_release(session);
+	session_drop_done(session);
+	/* From here on the cleaner may end it, too. */
+	zc_session_get(session);
+	spin_lock_irq(&session->lock);
+	session->left = true;
+	spin_unlock_irq(&session->lock);
+	zc_queue_end_if_over(session);
+	zc_session_put(session);
 }
 
-void zcdma_session_get(struct zcdma_session *session)
+/* ---- what its engines ask of it ---- */
+
+static void session_fail(struct zc_member *member)
 {
-	kref_get(&session->ref);
+	zc_queue_fail(member->session, -ENODEV);
 }
 
-void zcdma_session_put(struct zcdma_session *session)
+/* Where others of its engines are at work yet, with what is mapped, the last that goes does it. */
+static void session_unmap(struct zc_member *member)
 {
-	kref_put(&session->ref, session_destroy);
+	struct zc_session *session = member->session;
+	unsigned int i;
+
+	for (i = 0; i < session->nr_members; i++)
+		if (!session->members[i].engine->lease.gone)
+			return;
+	zc_queue_unmap(session);
 }
 
-/* For the exit of the module: all files are closed, all channels were given back. */
-void zcdma_session_wait_gone(void)
-{
-	wait_event(sessions_gone, !atomic_read(&sessions_alive));
-}
+static const struct zc_client session_client = {
+	.cut	= zc_queue_cut,
+	.back	= zc_queue_back,
+	.park	= zc_queue_park,
+	.unpark	= zc_queue_unpark,
+	.fail	= session_fail,
+	.unmap	= session_unmap,
+};
+
+/* ---- attach ---- */
 
 /* Those of %ZCDMA_QUERY_ATTACHED, from 0 on. Return: NULL past the last. */
-struct zcdma_chan *zcdma_session_nth_chan(struct zcdma_session *session, u32 nr)
+struct zc_lease *zc_session_nth_lease(struct zc_session *session, u32 nr)
 {
-	struct zcdma_port_use *use = zcdma_port_use(session);
-
-	if (use)
-		return zcdma_port_nth_chan(use, nr);
-	if (!zcdma_session_chan(session) || nr >= session->nr_lanes)
+	if (!zc_session_lease(session))
 		return NULL;
-	return session->lanes[array_index_nospec(nr, session->nr_lanes)].chan;
+	if (session->port_ops)
+		return session->port_ops->nth_lease(session, nr);
+	if (nr >= session->nr_members)
+		return NULL;
+	return &session->members[array_index_nospec(nr, session->nr_members)].engine->lease;
 }
 
 /* %ZCDMA_IOC_GET_INFO */
-void zcdma_session_info(struct zcdma_session *session, struct zcdma_get_info *info)
+void zc_session_info(struct zc_session *session, struct zcdma_get_info *info)
 {
 	info->out_channels = 0;
-	while (zcdma_session_nth_chan(session, info->out_channels))
+	while (zc_session_nth_lease(session, info->out_channels))
 		info->out_channels++;
 	info->out_features = FEATURES;
 	info->out_opcodes = BIT_ULL(ZCDMA_OP_COPY) | BIT_ULL(ZCDMA_OP_FILL) |
-			    BIT_ULL(ZCDMA_OP_SEND) | BIT_ULL(ZCDMA_OP_RECV);
-	info->out_max_len = ZCDMA_MAX_LEN;
-	info->out_max_deadline_ms = ZCDMA_MAX_DEADLINE_MS;
-	info->out_default_deadline_ms = ZCDMA_DEFAULT_DEADLINE_MS;
-	info->out_max_queue_depth = ZCDMA_MAX_QUEUE_DEPTH;
+			    BIT_ULL(ZCDMA_OP_SEND) | BIT_ULL(ZCDMA_OP_RECV) |
+			    BIT_ULL(ZCDMA_OP_COPY_2D);
+	info->out_max_len = ZC_MAX_LEN;
+	info->out_max_deadline_ms = ZC_MAX_DEADLINE_MS;
+	info->out_default_deadline_ms = ZC_DEFAULT_DEADLINE_MS;
+	info->out_max_queue_depth = ZC_MAX_QUEUE_DEPTH;
 	info->out_queue_depth = READ_ONCE(session->depth);
 	info->out_outstanding = READ_ONCE(session->outstanding);
 }
 
-static struct zcdma_lane *alloc_lanes(struct zcdma_session *session, unsigned int nr)
+/**
+ * zc_session_attached() - the session has its channels, or its port
+ * @session: the session; what it has is set.
+ * @lease: that its registered memory is mapped for.
+ * @depth: of its queue, or 0 for the default.
+ * @deadline_ms: the same.
+ */
+void zc_session_attached(struct zc_session *session, struct zc_lease *lease, u32 depth,
+			 u32 deadline_ms)
 {
-	struct zcdma_lane *lanes = kcalloc(nr, sizeof(*lanes), GFP_KERNEL_ACCOUNT);
-	unsigned int i;
-
-	for (i = 0; lanes && i < nr; i++) {
-		lanes[i].session = session;
-		INIT_LIST_HEAD(&lanes[i].turn);
-	}
-	return lanes;
+	session->depth = depth ?: ZC_DEFAULT_QUEUE_DEPTH;
+	session->deadline_ms = deadline_ms ?: ZC_DEFAULT_DEADLINE_MS;
+	/* Pairs with zc_session_lease(): whoever sees it sees the above too. */
+	smp_store_release(&session->lease, lease);
 }
 
-static int attach_locked(struct zcdma_session *session, struct zcdma_attach *how)
+static int session_take_leases(const struct zcdma_attach *how, struct zc_lease **leases,
+			       unsigned int nr)
 {
-	unsigned int nr = how->channels ?: 1;
-	struct zcdma_lane *lanes;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		leases[i] = zc_lease_take(how, leases, i);
+		if (IS_ERR(leases[i]))
+			break;
+	}
+	if (i == nr)
+		return 0;
+	nr = i;
+	while (i--) {
+		zc_lease_leave(leases[i]);
+		zc_lease_put(leases[i]);
+	}
+	return PTR_ERR(leases[nr]);
+}
+
+static int session_attach(struct zc_session *session, struct zcdma_attach *how)
+{
+	struct zc_lease *leases[ZC_MAX_CHANNELS];
+	unsigned int nr = how->channels ?: 1, i;
+	struct zc_member *members;
 	int err;
 
-	if (session->chan || zcdma_port_use(session))
+	if (session->lease)
 		return -EISCONN;
-	lanes = alloc_lanes(session, nr);
-	if (!lanes)
+	members = kcalloc(nr, sizeof(*members), GFP_KERNEL_ACCOUNT);
+	if (!members)
 		return -ENOMEM;
-	/* Whoever finds the session at a channel must find all this. */
-	session->lanes = lanes;
-	session->nr_lanes = nr;
-	err = zcdma_chan_join(lanes, how);
+	err = session_take_leases(how, leases, nr);
 	if (err) {
-		session->nr_lanes = 0;
-		session->lanes = NULL;
-		kfree(lanes);
+		kfree(members);
 		return err;
 	}
-	session->depth = how->queue_depth ?: ZCDMA_DEFAULT_QUEUE_DEPTH;
-	session->deadline_ms = how->deadline_ms ?: ZCDMA_DEFAULT_DEADLINE_MS;
-	/* Pairs with zcdma_session_chan(): whoever sees it sees the above too. */
-	smp_store_release(&session->chan, lanes[0].chan);
+	strscpy_pad(how->out_name, leases[0]->name, ZCDMA_NAME_LEN);
+	for (i = 0; i < nr; i++) {
+		members[i].client = &session_client;
+		members[i].session = session;
+		zc_engine_join(&members[i], leases[i]);
+	}
+	session->members = members;
+	session->nr_members = nr;
+	zc_session_attached(session, leases[0], how->queue_depth, how->deadline_ms);
 	return 0;
 }
 
 /* %ZCDMA_IOC_ATTACH */
-int zcdma_session_attach(struct zcdma_session *session, struct zcdma_attach *how)
+int zc_session_attach(struct zc_session *session, struct zcdma_attach *how)
 {
 	int err;
 
-	if (how->channels > ZCDMA_MAX_CHANNELS || how->queue_depth > ZCDMA_MAX_QUEUE_DEPTH ||
-	    how->deadline_ms > ZCDMA_MAX_DEADLINE_MS || (how->caps & ~(u64)ZCDMA_CAP_ALL) ||
+	if (how->channels > ZC_MAX_CHANNELS || how->queue_depth > ZC_MAX_QUEUE_DEPTH ||
+	    how->deadline_ms > ZC_MAX_DEADLINE_MS || (how->caps & ~(u64)ZC_CAP_ALL) ||
 	    strnlen(how->name, ZCDMA_NAME_LEN) == ZCDMA_NAME_LEN)
 		return -EINVAL;
 	mutex_lock(&session->attaching);
-	err = attach_locked(session, how);
+	err = session_attach(session, how);
 	mutex_unlock(&session->attaching);
 	return err;
 }
 
-/*
- * What zcdma_session_kick() does unless there is one channel. Several are dealt one piece
- * each, again and again, so that they share even a short queue.
- */
-void zcdma_session_deal(struct zcdma_session *session)
-{
-	bool more = true;
-	unsigned int i;
+/* ---- buffers ---- */
 
-	if (!session->nr_lanes)
-		zcdma_slave_kick(session);
-	while (more) {
-		more = false;
-		for (i = 0; i < session->nr_lanes; i++)
-			more |= zcdma_chan_run(session->lanes[i].chan, &session->lanes[i], 1);
-	}
-}
-
-/**
- * zcdma_session_cancel() - %ZCDMA_IOC_CANCEL
- * @session: the session.
- * @what: which ops; out_cancelled is set.
- *
- * Return: 0, -ENOENT or -EALREADY; see the uapi header.
- */
-int zcdma_session_cancel(struct zcdma_session *session, struct zcdma_cancel *what)
+/* %ZCDMA_IOC_REGISTER_BUFFER */
+int zc_session_register(struct zc_session *session, struct zcdma_register_buffer *what)
 {
-	bool attached = zcdma_session_chan(session);
-	unsigned int i;
+	struct zc_lease *lease = zc_session_lease(session), *other;
 	int err;
 
-	/* A piece that is parked has been cut, but the engine has no part of it. */
-	for (i = 0; attached && i < session->nr_lanes; i++)
-		zcdma_chan_unpark(session->lanes[i].chan);
-	err = zcdma_queue_cancel(session, what);
-	zcdma_slave_look(session);
-	if (attached)
-		zcdma_session_kick(session);
-	return err;
+	if (!lease)
+		return -ENOTCONN;
+	/* A port's two channels may be of different devices. */
+	other = session->port_ops ? zc_session_nth_lease(session, 1) : NULL;
+	if (other && other->limits.dev != lease->limits.dev)
+		return -EOPNOTSUPP;
+	err = zc_queue_stock(session);
+	if (err)
+		return err;
+	return zc_buffer_register(&session->buffers, lease, &session->err, what);
 }
 
-static struct zcdma_request *first_done(struct zcdma_session *session)
+/* %ZCDMA_IOC_UNREGISTER_BUFFER */
+int zc_session_unregister(struct zc_session *session, u32 id)
 {
-	return list_first_entry_or_null(&session->done, struct zcdma_request, node);
+	return zc_buffer_unregister(&session->buffers, zc_session_lease(session), id);
 }
 
-/* Off the list of done ones, at most @max of them, to the taker. */
-static unsigned int take_done(struct zcdma_session *session, struct zcdma_taker *taker,
-			      unsigned int max)
+/* ---- read, poll, drain ---- */
+
+/* DONE ops, at most @max of them, to @taken; what they say to @out. Return: how many. */
+static unsigned int session_take_done(struct zc_session *session, struct list_head *taken,
+				      struct zcdma_completion *out, unsigned int max)
 {
-	struct zcdma_request *req;
 	unsigned int nr = 0;
+	struct zc_op *op;
 
 	spin_lock_irq(&session->lock);
-	while (nr < max && (req = first_done(session))) {
-		list_move_tail(&req->node, &taker->done);
-		if (!req->clean)
-			zcdma_taker_dirty(session, taker);
-		nr++;
+	while (nr < max && (op = list_first_entry_or_null(&session->done, struct zc_op, node))) {
+		list_move_tail(&op->node, taken);
+		op->batch = 0;		/* a wait that is restarted must not find it */
+		zc_op_report(op, &out[nr++]);
 	}
 	spin_unlock_irq(&session->lock);
 	return nr;
 }
 
-/*
- * Nothing is lost on a bad address: what user space does not have is put back.
- * User memory is written without "reaping", which an unbind may wait for.
- */
-static ssize_t read_batch(struct zcdma_session *session, char __user *buf, unsigned int max)
+/* Nothing is lost on a bad address: what user space does not have is put back. */
+static ssize_t session_read_batch(struct zc_session *session, char __user *buf, unsigned int max)
 {
-	struct zcdma_completion out[READ_BATCH] __uninitialized;
-	struct zcdma_taker taker __uninitialized;
-	struct zcdma_request *req;
-	unsigned int nr, i = 0;
-	int err = 0;
+	struct zcdma_completion out[ZC_REAP_BATCH] __uninitialized;
+	LIST_HEAD(taken);
+	unsigned int nr;
+	ssize_t ret;
 
-	zcdma_taker_begin(&taker, true);
-	nr = take_done(session, &taker, min_t(unsigned int, max, READ_BATCH));
-	zcdma_taker_clean(session, &taker);
-	list_for_each_entry(req, &taker.done, node)
-		zcdma_queue_report(req, &out[i++]);
+	nr = session_take_done(session, &taken, out, min_t(unsigned int, max, ZC_REAP_BATCH));
+	if (!nr)
+		return 0;
+	ret = copy_to_user(buf, out, nr * sizeof(*out)) ? -EFAULT : (ssize_t)nr;
+	spin_lock_irq(&session->lock);
+	if (ret < 0) {
+		list_splice(&taken, &session->done);
+	} else {
+		session->outstanding -= nr;
+		zc_queue_put_list(session, &taken, nr);
+	}
+	spin_unlock_irq(&session->lock);
+	zc_queue_wake_writers(session);
+	return ret;
+}
 
-	if (copy_to_user(buf, out, nr * sizeof(*out)))
-		err = -EFAULT;
-	else
-		zcdma_taker_dispose(session, &taker, nr, true);
-	zcdma_taker_end(session, &taker);
-	return err ? err : (ssize_t)nr;
+/*
+ * Is there a completion for read(), or an op that makes one when it is released? Behind many that
+ * make none, which are soon released, it is seen a little later, or tells when it is DONE.
+ */
+static bool session_has_done(struct zc_session *session)
+{
+	unsigned int looks = 0;
+	struct zc_op *op;
+
+	if (!list_empty(&session->done))
+		return true;
+	list_for_each_entry(op, &session->releasing, node) {
+		if (op->sink == &zc_sink_read)
+			return true;
+		if (++looks == ZC_SLICE)
+			break;
+	}
+	return false;
 }
 
 /* Is there something to read, or nothing to wait for? */
-static bool readable(struct zcdma_session *session)
+static bool session_is_readable(struct zc_session *session)
 {
 	bool ret;
 
 	spin_lock_irq(&session->lock);
-	ret = !list_empty(&session->done) || !session->outstanding;
+	ret = session_has_done(session) || !session->outstanding;
 	spin_unlock_irq(&session->lock);
 	return ret;
 }
 
-static int wait_readable(struct zcdma_session *session, bool nonblock)
+static int session_wait_readable(struct zc_session *session, bool nonblock)
 {
 	if (nonblock)
-		return readable(session) ? 0 : -EAGAIN;
-	return wait_event_interruptible(session->wq, readable(session));
+		return session_is_readable(session) ? 0 : -EAGAIN;
+	return wait_event_interruptible(session->wq, session_is_readable(session));
 }
 
 /* read(): see the end of the uapi header. */
-ssize_t zcdma_session_read(struct zcdma_session *session, char __user *buf, size_t size,
-			   bool nonblock)
+ssize_t zc_session_read(struct zc_session *session, char __user *buf, size_t size, bool nonblock)
 {
 	size_t max = min_t(size_t, size / sizeof(struct zcdma_completion), INT_MAX);
 	size_t nr = 0;
@@ -293,195 +376,117 @@ ssize_t zcdma_session_read(struct zcdma_session *session, char __user *buf, size
 	if (!max)
 		return -EINVAL;
 	while (!nr) {
-		int err = wait_readable(session, nonblock);
+		int err = session_wait_readable(session, nonblock);
 
 		if (err)
 			return err;
+		zc_queue_release(session);
 		do {
-			got = read_batch(session, buf + nr * sizeof(struct zcdma_completion),
-					 max - nr);
+			got = session_read_batch(session,
+						 buf + nr * sizeof(struct zcdma_completion),
+						 max - nr);
 			nr += max_t(ssize_t, got, 0);
-		} while (got == READ_BATCH && nr < max);
+		} while (got == ZC_REAP_BATCH && nr < max);
 		/* Another reader may have been faster; or there is nothing to come. */
 		if (got < 0 || !READ_ONCE(session->outstanding))
 			break;
+		if (!nr && fatal_signal_pending(current))
+			return -EINTR;
 	}
 	if (nr)
 		return nr * sizeof(struct zcdma_completion);
 	return got ?: READ_ONCE(session->err);
 }
 
-__poll_t zcdma_session_poll(struct zcdma_session *session, struct file *file, poll_table *pt)
+__poll_t zc_session_poll(struct zc_session *session, struct file *file, poll_table *pt)
 {
 	__poll_t mask = 0;
 
 	poll_wait(file, &session->wq, pt);
 	spin_lock_irq(&session->lock);
-	if (!list_empty(&session->done))
+	if (session_has_done(session))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (session->err && zcdma_queue_idle(session))
+	/* Those that are held have not finished, and cannot be read yet. */
+	if (session->err && zc_queue_is_idle(session) && list_empty(&session->held))
 		mask |= EPOLLHUP | EPOLLERR;
-	else if (!session->err && session->outstanding < session->depth)
+	else if (!session->err && session->outstanding + session->nr_orphans < session->depth)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	spin_unlock_irq(&session->lock);
-	zcdma_stream_poll(session, &mask);
+	if (session->port_ops && zc_session_lease(session))
+		session->port_ops->poll(session, poll_requested_events(pt), &mask);
 	return mask;
 }
 
-/* The first request on a list whose memory nobody needs any more. */
-static struct zcdma_request *dirty(struct list_head *list)
+static bool session_is_drained(struct zc_session *session)
 {
-	struct zcdma_request *req;
-
-	list_for_each_entry(req, list, node)
-		if (!req->pending && !req->clean)
-			return req;
-	return NULL;
-}
-
-/* The same for whatever has finished and was not delivered. */
-static struct zcdma_request *dirty_done(struct zcdma_session *session)
-{
-	struct zcdma_taker *taker;
-	struct zcdma_request *req;
+	bool ret;
 
 	spin_lock_irq(&session->lock);
-	req = dirty(&session->done) ?: dirty(&session->rings);
-	list_for_each_entry(taker, &session->takers, node)
-		req = req ?: dirty(&taker->done);
+	ret = zc_queue_is_drained(session);
 	spin_unlock_irq(&session->lock);
-	return req;
-}
-
-/* One that the engine has let go of. It may be clean already: see dispose() in taker.c. */
-static struct zcdma_request *take_late(struct zcdma_session *session)
-{
-	struct zcdma_request *req, *found = NULL;
-
-	spin_lock_irq(&session->lock);
-	list_for_each_entry(req, &session->late, node) {
-		if (req->pending)
-			continue;
-		list_del_init(&req->node);
-		found = req;
-		break;
-	}
-	spin_unlock_irq(&session->lock);
-	return found;
-}
-
-/* It is a spare again: registered memory counts on them. */
-static void keep(struct zcdma_session *session, struct zcdma_request *req)
-{
-	spin_lock_irq(&session->lock);
-	zcdma_spare_store(session, req);
-	spin_unlock_irq(&session->lock);
-	zcdma_places_freed(session);
-}
-
-/* Nobody can read any more: away with what has finished. */
-static void drop_done(struct zcdma_session *session)
-{
-	struct zcdma_taker taker;
-	unsigned int nr;
-
-	zcdma_taker_begin(&taker, true);
-	nr = take_done(session, &taker, UINT_MAX);
-	zcdma_taker_clean(session, &taker);
-	zcdma_taker_dispose(session, &taker, nr, true);
-	zcdma_taker_end(session, &taker);
-}
-
-/*
- * The closed session ends when the engine has nothing of it: the file's reference goes.
- * That may be in the janitor, from the moment on that the file has @left: its session is
- * not to be touched any more by then.
- */
-static void end_if_over(struct zcdma_session *session, bool left)
-{
-	bool over;
-
-	spin_lock_irq(&session->lock);
-	session->left |= left;
-	over = session->left && !session->over && zcdma_queue_idle(session) &&
-	       list_empty(&session->done);
-	session->over |= over;
-	spin_unlock_irq(&session->lock);
-	if (!over)
-		return;
-	zcdma_buffers_release(session);
-	/* Nobody needs the watch any more, nor the reference that it has. */
-	if (cancel_delayed_work(&session->watch))
-		zcdma_session_put(session);
-	zcdma_session_put(session);
+	return ret;
 }
 
 /**
- * zcdma_session_sweep() - clean up after requests that nobody has read yet
- * @session: the session. The caller holds a reference, which may be the file's.
+ * zc_session_drain() - %ZCDMA_IOC_DRAIN: wait until nothing of the session is at an engine
+ * @session: the session.
+ * @timeout_ms: how long, at most.
  *
- * Their completions stay where they are, unless nobody can read them any more.
+ * Return: 0, -ETIMEDOUT or -EINTR.
  */
-void zcdma_session_sweep(struct zcdma_session *session)
+int zc_session_drain(struct zc_session *session, u32 timeout_ms)
 {
-	struct zcdma_request *req;
+	long left = msecs_to_jiffies(timeout_ms);
 
-	mutex_lock(&session->reaping);
-	while ((req = dirty_done(session)))
-		zcdma_request_clean(req);
-	while ((req = take_late(session))) {
-		zcdma_request_clean(req);
-		keep(session, req);
-	}
-	mutex_unlock(&session->reaping);
-	if (session->closed)
-		drop_done(session);
+	if (timeout_ms > ZC_MAX_DEADLINE_MS)
+		return -EINVAL;
+	spin_lock_irq(&session->lock);
+	session->draining++;
+	spin_unlock_irq(&session->lock);
+	do {
+		zc_queue_release(session);
+		left = wait_event_killable_timeout(session->wq,
+						   session_is_drained(session) ||
+						   !list_empty_careful(&session->releasing),
+						   left);
+	} while (left > 0 && !fatal_signal_pending(current) && !session_is_drained(session));
+	spin_lock_irq(&session->lock);
+	session->draining--;
+	spin_unlock_irq(&session->lock);
+	if (left < 0 || fatal_signal_pending(current))
+		return -EINTR;
+	return left || session_is_drained(session) ? 0 : -ETIMEDOUT;
 }
 
-/* What a barrier waited for may be there now. */
-static void unblock(struct zcdma_session *session)
-{
-	bool blocked;
+/* ---- the module ---- */
 
-	spin_lock_irq(&session->lock);
-	blocked = session->blocked;
-	session->blocked = false;
-	spin_unlock_irq(&session->lock);
-	if (blocked)
-		zcdma_session_kick(session);
+int zc_session_init(void)
+{
+	int err = zc_op_init();
+
+	if (err)
+		return err;
+	session_wq = alloc_workqueue("zcdma", WQ_UNBOUND, 0);
+	if (!session_wq)
+		goto no_wq;
+	cleaner_wq = alloc_workqueue("zcdma_cleaner", WQ_UNBOUND, 0);
+	if (!cleaner_wq)
+		goto no_cleaner_wq;
+	zc_queue_init(cleaner_wq);
+	zc_engine_init(session_wq);
+	return 0;
+
+no_cleaner_wq:
+	destroy_workqueue(session_wq);
+no_wq:
+	zc_op_exit();
+	return -ENOMEM;
 }
 
-static void janitor(struct work_struct *work)
+void zc_session_exit(void)
 {
-	struct zcdma_session *session = container_of(to_delayed_work(work),
-						     struct zcdma_session, janitor);
-
-	spin_lock_irq(&session->lock);
-	session->sweeping = false;
-	spin_unlock_irq(&session->lock);
-	zcdma_session_sweep(session);
-	unblock(session);
-	if (session->closed)
-		end_if_over(session, false);
-	zcdma_session_put(session);
-}
-
-/**
- * zcdma_session_close() - the file is gone
- * @session: the reference of the file; not to be used afterwards.
- *
- * What has not begun is cancelled. What the engine has is stopped if nobody else
- * uses the channel. Otherwise it runs to its end or deadline, the watch and the
- * janitor see to that, and nothing is released before.
- */
-void zcdma_session_close(struct zcdma_session *session)
-{
-	spin_lock_irq(&session->lock);
-	session->closed = true;
-	spin_unlock_irq(&session->lock);
-	zcdma_queue_fail(session, -ECANCELED);
-	zcdma_port_detach(session);
-	zcdma_chan_leave(session->lanes, session->nr_lanes);
-	zcdma_session_sweep(session);
-	end_if_over(session, true);
+	zc_lease_exit();
+	destroy_workqueue(cleaner_wq);
+	destroy_workqueue(session_wq);
+	zc_op_exit();
 }

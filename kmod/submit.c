@@ -2,107 +2,273 @@
 /*
  * SUBMIT: an array of ops, and waiting for them.
  *
- * A taker is on the stack of the submitter, and requests point at it. They let
- * go of it under session->lock: when they finish, or in zcdma_taker_end() when
- * a signal has ended the wait. So none can point to a stack that is gone.
+ * A waiter is on the stack of the submitter, and its ops point at it. They let go of it under
+ * session->lock: when they finish, or when a signal ends the wait. Then their completions are for
+ * read(), unless the signal was none that the program hears of (it was stopped and goes on, say):
+ * then the system call is restarted, finds them by the number of their batch, and waits on.
  */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/restart_block.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "zcdma.h"
+#include "admit.h"
+#include "submit.h"
 
 /* The first version's size. Shorter ones do not exist. */
 #define OP_SIZE_MIN	sizeof(struct zcdma_op)
 
 /**
- * zcdma_submit_cancel() - what was prepared is not to be done, nor moved by the CPU
- * @batch: not known to the session. Holds no memory and no buffers afterwards.
- *
- * Touches no user memory.
+ * struct zc_waiter - a SUBMIT that waits for its ops
+ * @task: the submitter.
+ * @done: DONE ops, if @collect.
+ * @collect: their completions go to the submitter's array; otherwise to read().
+ * @batch: their number.
+ * @total: how many they are, once that is known; before, more than there can be.
+ * @finished: how many are DONE. Under session->lock.
  */
-void zcdma_submit_cancel(struct list_head *batch)
-{
-	struct zcdma_request *req;
+struct zc_waiter {
+	struct task_struct *task;
+	struct list_head done;
+	bool collect;
+	u64 batch;
+	unsigned int total;
+	unsigned int finished;
+};
 
-	list_for_each_entry(req, batch, node) {
-		req->res = -ECANCELED;
-		zcdma_request_clean(req);
+static void waiter_init(struct zc_waiter *waiter, bool collect, u64 batch)
+{
+	waiter->task = current;
+	INIT_LIST_HEAD(&waiter->done);
+	waiter->collect = collect;
+	waiter->batch = batch;
+	waiter->total = UINT_MAX;
+	waiter->finished = 0;
+}
+
+/* ---- a waiter as a sink ---- */
+
+/* It was woken for the one before, if that is its, too, and is still to be released. */
+static void sink_wait_releasing(struct zc_op *op)
+{
+	struct zc_op *before = list_prev_entry(op, node);
+
+	if (&before->node == &op->session->releasing || before->sink != op->sink ||
+	    before->waiter != op->waiter)
+		wake_up_process(op->waiter->task);
+}
+
+static void sink_wait_finish(struct zc_op *first, struct zc_op *last, unsigned int nr)
+{
+	struct zc_waiter *waiter = first->waiter;
+	struct task_struct *task = waiter->task;
+	unsigned int finished = waiter->finished + nr;
+
+	if (waiter->collect)
+		list_bulk_move_tail(&waiter->done, &first->node, &last->node);
+	else
+		zc_sink_read.finish(first, last, nr);
+	/* The waiter may be gone as soon as it sees the last one; the task stays for RCU's sake. */
+	smp_store_release(&waiter->finished, finished);
+	smp_mb();	/* pairs with set_current_state() in waiter_sleep() */
+	if (finished == READ_ONCE(waiter->total))
+		wake_up_process(task);
+}
+
+static const struct zc_sink sink_wait = {
+	.releasing	= sink_wait_releasing,
+	.finish		= sink_wait_finish,
+};
+
+/* ---- waiting ---- */
+
+static bool waiter_has_all(const struct zc_waiter *waiter)
+{
+	/* Pairs with sink_wait_finish(): who sees the last one sees what has come. */
+	return smp_load_acquire(&waiter->finished) == waiter->total;
+}
+
+/* Return: 0, or -ERESTART_RESTARTBLOCK when a signal came, or something like one. */
+static int waiter_sleep(struct zc_session *session, struct zc_waiter *waiter)
+{
+	int err = 0;
+
+	for (;;) {
+		zc_queue_release(session);
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (waiter_has_all(waiter))
+			break;
+		if (signal_pending(current)) {
+			err = -ERESTART_RESTARTBLOCK;
+			break;
+		}
+		if (list_empty_careful(&session->releasing))
+			schedule();
+		__set_current_state(TASK_RUNNING);
 	}
-}
-
-/* What could not be done: none of it is known to the session. Touches no user memory. */
-void zcdma_submit_drop(struct zcdma_session *session, struct list_head *batch)
-{
-	zcdma_submit_cancel(batch);
-	zcdma_queue_return(session, batch);
-}
-
-/* At a port what goes one way goes in order. */
-static void line_up(struct list_head *batch)
-{
-	struct zcdma_request *req;
-
-	list_for_each_entry(req, batch, node)
-		list_add_tail(&req->fifo, &req->slave->waiting);
-}
-
-/*
- * Put them into the queue: they complete by themselves from now on. All have the same taker,
- * and all are for ports or none is. Return: 0, or why the session takes no more.
- */
-static int enqueue(struct zcdma_session *session, struct list_head *batch,
-		   const struct zcdma_ready *ready)
-{
-	struct zcdma_request *req = list_first_entry(batch, struct zcdma_request, node);
-	int err;
-
-	spin_lock_irq(&session->lock);
-	err = session->err;
-	if (!err && ready->nr) {
-		if (!session->watching || ready->deadline < session->watch_at)
-			zcdma_queue_watch_from(session, ready->deadline);
-		if (req->taker)
-			req->taker->left += ready->nr;
-		if (req->slave)
-			line_up(batch);
-		list_splice_tail_init(batch, &session->queue);
-	}
-	spin_unlock_irq(&session->lock);
+	__set_current_state(TASK_RUNNING);
 	return err;
 }
 
-/**
- * zcdma_submit_batch() - requests with their ops, to the engine
- * @session: attached.
- * @batch: pinned; each has a place. They complete by themselves, but for those in @rest.
- * @rest: receives those from the first on that cannot be done, before what is in it. They
- *	are the caller's to drop.
- *
- * Touches no user memory: an unbind may wait for it, from the finding of the buffers
- * on. See zcdma_requests_map() for where it may sleep.
- *
- * Return: 0, or what is wrong with the first that cannot be done.
- */
-int zcdma_submit_batch(struct zcdma_session *session, struct list_head *batch,
-		       struct list_head *rest)
+/* Completions of ops that follow each other are written at once. Stops at a bad address. */
+static int waiter_deliver(struct zc_session *session, struct zc_waiter *waiter,
+			  struct zcdma_completion __user *to)
 {
-	struct zcdma_ready ready;
-	int err, failed, added;
+	struct zcdma_completion out[ZC_REAP_BATCH] __uninitialized;
+	unsigned int first, nr;
+	LIST_HEAD(taken);
+	struct zc_op *op;
+	int err = 0;
 
-	if (list_empty(batch))
-		return 0;
-	err = zcdma_buffers_find(session, batch, rest);
-	failed = zcdma_requests_map(session, batch, rest, &ready);
-	added = enqueue(session, batch, &ready);
-	if (added)
-		list_splice_init(batch, rest);
-	else
-		zcdma_session_kick(session);
-	return added ?: failed ?: err;
+	while (!list_empty(&waiter->done)) {
+		op = list_first_entry(&waiter->done, struct zc_op, node);
+		first = op->index;
+		nr = 0;
+		do {
+			zc_op_report(op, &out[nr++]);
+			op = list_next_entry(op, node);
+		} while (nr < ZC_REAP_BATCH && !list_entry_is_head(op, &waiter->done, node) &&
+			 op->index == first + nr);
+		if (copy_to_user(to + first, out, nr * sizeof(*out))) {
+			err = -EFAULT;
+			break;
+		}
+		list_cut_position(&taken, &waiter->done, op->node.prev);
+		spin_lock_irq(&session->lock);
+		session->outstanding -= nr;
+		zc_queue_put_list(session, &taken, nr);
+		spin_unlock_irq(&session->lock);
+	}
+	zc_queue_wake_writers(session);
+	return err;
 }
 
+static bool waiter_let_go(struct zc_op *op, void *waiter)
+{
+	if (op->sink == &sink_wait && op->waiter == waiter) {
+		op->sink = &zc_sink_read;
+		op->waiter = NULL;
+	}
+	return true;
+}
+
+/* What it has not delivered comes by read(). */
+static void waiter_leave(struct zc_session *session, struct zc_waiter *waiter)
+{
+	zc_queue_walk(session, waiter_let_go, waiter);
+	spin_lock_irq(&session->lock);
+	list_splice(&waiter->done, &session->done);
+	if (!list_empty(&session->releasing))
+		zc_queue_arm_cleaner(session, false);
+	spin_unlock_irq(&session->lock);
+	if (wq_has_sleeper(&session->wq))
+		wake_up_poll(&session->wq, EPOLLIN | EPOLLRDNORM);
+}
+
+struct waiter_search {
+	struct zc_waiter *waiter;
+	unsigned int nr;
+};
+
+static bool waiter_take_back(struct zc_op *op, void *arg)
+{
+	struct waiter_search *search = arg;
+	struct zc_waiter *waiter = search->waiter;
+	bool done = op->state == ZC_OP_DONE;
+
+	if (op->sink != &zc_sink_read || op->batch != waiter->batch || (done && !waiter->collect))
+		return true;
+	op->sink = &sink_wait;
+	op->waiter = waiter;
+	if (done)
+		sink_wait_finish(op, op, 1);
+	search->nr++;
+	return true;
+}
+
+/* The wait is restarted: its ops, but for those whose completions were read meanwhile. */
+static void waiter_find(struct zc_session *session, struct zc_waiter *waiter)
+{
+	struct waiter_search search = { .waiter = waiter };
+
+	zc_queue_walk(session, waiter_take_back, &search);
+	WRITE_ONCE(waiter->total, search.nr);
+}
+
+static long submit_restart(struct restart_block *block);
+
+/*
+ * Wait, and deliver. What is restarted needs to know: the session (as a number, it may be
+ * gone by then), the batch, where the completions go, and what is returned in the end.
+ */
+static int waiter_wait(struct zc_session *session, struct zc_waiter *waiter,
+		       struct zcdma_completion __user *to, int ret)
+{
+	struct restart_block *block = &current->restart_block;
+	int err = waiter_sleep(session, waiter);
+
+	if (!err && waiter->collect)
+		err = waiter_deliver(session, waiter, to);
+	if (err) {
+		waiter_leave(session, waiter);
+	} else if (!waiter->collect) {
+		/* Whoever brought the last one is done with the waiter, too. */
+		spin_lock_irq(&session->lock);
+		spin_unlock_irq(&session->lock);
+	}
+	if (err != -ERESTART_RESTARTBLOCK)
+		return err ?: ret;
+	block->futex.uaddr = (u32 __user *)to;
+	block->futex.val = ret;
+	block->futex.time = waiter->batch;
+	block->futex.uaddr2 = (u32 __force __user *)session;
+	return set_restart_fn(block, submit_restart);
+}
+
+/* ---- the restarted wait ---- */
+
+static const struct file_operations *submit_fops;
+
+struct file_search {
+	const void *session;
+	struct file *found;
+};
+
+static int file_is_session(const void *arg, struct file *file, unsigned int fd)
+{
+	struct file_search *search = (struct file_search *)arg;
+
+	if (file->f_op != submit_fops || file->private_data != search->session)
+		return 0;
+	search->found = get_file(file);
+	return 1;
+}
+
+/* The file may have been closed meanwhile: then nobody can wait for its ops any more. */
+static long submit_restart(struct restart_block *block)
+{
+	struct zcdma_completion __user *to =
+		(struct zcdma_completion __user *)block->futex.uaddr;
+	struct file_search search = { .session = (void __force *)block->futex.uaddr2 };
+	struct zc_waiter waiter;
+	long ret;
+
+	iterate_fd(current->files, 0, file_is_session, &search);
+	if (!search.found)
+		return -EINTR;
+	waiter_init(&waiter, to, block->futex.time);
+	waiter_find(search.found->private_data, &waiter);
+	ret = waiter_wait(search.found->private_data, &waiter, to, block->futex.val);
+	fput(search.found);
+	return ret;
+}
+
+/* ---- submitting ---- */
+
 /* Up to @nr ops from the op @index on. Return: how many it got, or -errno. */
-static int fetch(const struct zcdma_submit *what, unsigned int index, unsigned int nr,
-		 struct zcdma_op *ops)
+static int submit_fetch(const struct zcdma_submit *what, unsigned int index, unsigned int nr,
+			struct zcdma_op *ops)
 {
 	void __user *from = u64_to_user_ptr(what->ops + (u64)index * what->op_size);
 
@@ -115,21 +281,24 @@ static int fetch(const struct zcdma_submit *what, unsigned int index, unsigned i
 }
 
 /* The next ops, as far as they are good. Return: 0, or what is wrong with the first of @rest. */
-static __always_inline int fetch_all(struct zcdma_session *session,
-				     const struct zcdma_submit *what, struct zcdma_taker *taker,
-				     unsigned int nr, struct list_head *batch,
-				     struct list_head *rest)
+static __always_inline int submit_fetch_all(struct zc_session *session,
+					    const struct zcdma_submit *what,
+					    struct zc_waiter *waiter, unsigned int nr,
+					    struct list_head *batch, struct list_head *rest)
 {
+	const struct zc_sink *sink = waiter ? &sink_wait : &zc_sink_read;
 	struct zcdma_op ops[8] __uninitialized;
 	unsigned int index = what->out_accepted;
-	struct zcdma_request *req, *bad;
+	u64 number = waiter ? waiter->batch : 0;
+	struct zc_op *op, *bad;
 	u64 now = ktime_get_ns();
 	int got = 0, used = 0, err;
 
-	list_for_each_entry(req, batch, node) {
-		zcdma_request_reset(req, session);
+	list_for_each_entry(op, batch, node) {
+		zc_op_reset(op, session->lease);
 		if (used == got) {
-			got = fetch(what, index, min_t(unsigned int, nr, ARRAY_SIZE(ops)), ops);
+			got = submit_fetch(what, index, min_t(unsigned int, nr, ARRAY_SIZE(ops)),
+					   ops);
 			used = 0;
 			nr -= got;
 		}
@@ -137,23 +306,25 @@ static __always_inline int fetch_all(struct zcdma_session *session,
 			err = got;
 			goto bad;
 		}
-		req->taker = taker;
-		req->index = index++;
-		req->op = ops[used++];
-		err = zcdma_request_begin(req, now);
+		op->sink = sink;
+		op->waiter = waiter;
+		op->batch = number;
+		op->index = index++;
+		op->want = ops[used++];
+		err = zc_queue_admit(op, now, session->deadline_ms);
 		if (err)
 			goto bad;
 	}
 	return 0;
 bad:
-	bad = req;
-	list_for_each_entry_continue(req, batch, node)
-		zcdma_request_reset(req, session);
-	zcdma_cut_off(batch, bad, rest);
+	bad = op;
+	list_for_each_entry_continue(op, batch, node)
+		zc_op_reset(op, session->lease);
+	zc_queue_cut_off(batch, bad, rest);
 	return err;
 }
 
-static unsigned int count(struct list_head *list)
+static unsigned int submit_count(struct list_head *list)
 {
 	struct list_head *each;
 	unsigned int nr = 0;
@@ -163,34 +334,36 @@ static unsigned int count(struct list_head *list)
 	return nr;
 }
 
-/* As many as a channel may hold, or fewer. */
-static int submit_some(struct zcdma_session *session, struct zcdma_submit *what,
-		       struct zcdma_taker *taker)
+/* As many as an engine may hold, or fewer. */
+static int submit_some(struct zc_session *session, struct zcdma_submit *what,
+		       struct zc_waiter *waiter)
 {
-	unsigned int want = min_t(unsigned int, what->count - what->out_accepted, ZCDMA_WINDOW);
+	unsigned int want = min_t(unsigned int, what->count - what->out_accepted, ZC_WINDOW);
 	LIST_HEAD(batch);
 	LIST_HEAD(rest);
 	int nr, err, bad;
 
-	nr = zcdma_queue_reserve(session, want, &batch);
+	nr = zc_queue_reserve(session, want, &batch);
 	if (nr < 0)
 		return nr;
-	bad = fetch_all(session, what, taker, nr, &batch, &rest);
-	err = zcdma_submit_batch(session, &batch, &rest);
+	bad = submit_fetch_all(session, what, waiter, nr, &batch, &rest);
+	err = zc_queue_submit(session, &batch, &rest);
 	what->out_accepted += nr;
 	if (!list_empty(&rest)) {
-		what->out_accepted -= count(&rest);
-		zcdma_submit_drop(session, &rest);
+		what->out_accepted -= submit_count(&rest);
+		zc_queue_drop(session, &rest);
 	}
 	return err ?: bad;
 }
 
-static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
-		      struct zcdma_taker *taker)
+static int submit_all(struct zc_session *session, struct zcdma_submit *what,
+		      struct zc_waiter *waiter)
 {
 	for (;;) {
-		int err = submit_some(session, what, taker);
+		int err = submit_some(session, what, waiter);
 
+		/* What is not for an engine is done here, by who asked for it. */
+		zc_queue_release(session);
 		if (err || what->out_accepted == what->count)
 			return err;
 		if (fatal_signal_pending(current))
@@ -199,93 +372,19 @@ static int submit_all(struct zcdma_session *session, struct zcdma_submit *what,
 	}
 }
 
-/* Completions of ops that follow each other are written at once, so many. */
-#define DELIVER_BATCH	16
-
-static int put(struct zcdma_completion __user *to, const struct zcdma_completion *out,
-	       unsigned int nr)
+static int submit_check(struct zc_session *session, const struct zcdma_submit *what)
 {
-	if (nr == 1)
-		return copy_to_user(to, out, sizeof(*out)) ? -EFAULT : 0;
-	return copy_to_user(to, out, nr * sizeof(*out)) ? -EFAULT : 0;
-}
-
-/* The completions, each at its op's place. Stops at an address that is bad. */
-static int deliver(struct zcdma_session *session, struct zcdma_taker *taker,
-		   struct zcdma_completion __user *to)
-{
-	struct zcdma_completion out[DELIVER_BATCH] __uninitialized;
-	unsigned int delivered = 0;
-	struct zcdma_request *req;
-	int err = 0;
-
-	zcdma_taker_clean(session, taker);
-	req = list_first_entry(&taker->done, struct zcdma_request, node);
-	while (!err && !list_entry_is_head(req, &taker->done, node)) {
-		unsigned int first = req->index, nr = 0;
-
-		do {
-			zcdma_queue_report(req, &out[nr++]);
-			req = list_next_entry(req, node);
-		} while (nr < DELIVER_BATCH && !list_entry_is_head(req, &taker->done, node) &&
-			 req->index == first + nr);
-		err = put(to + first, out, nr);
-		if (!err)
-			delivered += nr;
-	}
-	zcdma_taker_dispose(session, taker, delivered, !err);
-	return err;
-}
-
-/* How long after a signal a sleep ends that task work has made deaf. */
-#define DEAF	(HZ / 50)
-
-/*
- * What io_uring has left for a task to do on its way to user space (of a ring that it has
- * closed, say) ends sleeps as a signal does, until it is done. It cannot be done here, and
- * can wait as long as an op takes.
- */
-static int sleep_on(struct completion *all)
-{
-	long left = 0;
-
-	while (!left && wait_for_completion_interruptible(all)) {
-		if (task_sigpending(current))
-			return -EINTR;
-		left = wait_for_completion_killable_timeout(all, DEAF);
-	}
-	return left < 0 ? -EINTR : 0;
-}
-
-/* "all" may complete early, when the first ops are faster than the submitting of the next. */
-static int wait_for(struct zcdma_session *session, struct zcdma_submit *what,
-		    struct zcdma_taker *taker)
-{
-	/* Pairs with come_to() in queue.c. */
-	while (smp_load_acquire(&taker->left))
-		if (sleep_on(&taker->all))
-			return -EINTR;
-	if (taker->collect)
-		return deliver(session, taker, u64_to_user_ptr(what->completions));
-	/* Who has waited may look at the target before reading the completion. */
-	if (READ_ONCE(session->dirty))
-		zcdma_session_sweep(session);
-	return 0;
-}
-
-static int check(struct zcdma_session *session, const struct zcdma_submit *what)
-{
-	if (!what->count || what->count > ZCDMA_MAX_QUEUE_DEPTH ||
+	if (!what->count || what->count > ZC_MAX_QUEUE_DEPTH ||
 	    what->op_size < OP_SIZE_MIN || what->op_size > PAGE_SIZE)
 		return -EINVAL;
 	if (what->completions && !(what->flags & ZCDMA_SUBMIT_WAIT))
 		return -EINVAL;
-	return zcdma_session_chan(session) ? 0 : -ENOTCONN;
+	return zc_session_lease(session) ? 0 : -ENOTCONN;
 }
 
 /**
- * zcdma_submit() - %ZCDMA_IOC_SUBMIT
- * @session: the session.
+ * zc_submit() - %ZCDMA_IOC_SUBMIT
+ * @file: the session's.
  * @what: the ops; out_accepted is set whatever is returned.
  *
  * Sleeps for page faults, and with %ZCDMA_SUBMIT_WAIT until the ops are complete:
@@ -293,22 +392,24 @@ static int check(struct zcdma_session *session, const struct zcdma_submit *what)
  *
  * Return: 0, or the first error; see the uapi header.
  */
-int zcdma_submit(struct zcdma_session *session, struct zcdma_submit *what)
+int zc_submit(struct file *file, struct zcdma_submit *what)
 {
+	struct zc_session *session = file->private_data;
 	bool waits = what->flags & ZCDMA_SUBMIT_WAIT;
-	struct zcdma_taker taker __uninitialized;
-	int err, waited;
+	struct zc_waiter waiter __uninitialized;
+	int err;
 
 	what->out_accepted = 0;
-	err = check(session, what);
+	err = submit_check(session, what);
 	if (err)
 		return err;
-	if (waits)
-		zcdma_taker_begin(&taker, what->completions);
-	err = submit_all(session, what, waits ? &taker : NULL);
+	if (waits) {
+		submit_fops = file->f_op;
+		waiter_init(&waiter, what->completions, atomic64_inc_return(&session->batches));
+	}
+	err = submit_all(session, what, waits ? &waiter : NULL);
 	if (!waits)
 		return err;
-	waited = wait_for(session, what, &taker);
-	zcdma_taker_end(session, &taker);
-	return err ?: waited;
+	WRITE_ONCE(waiter.total, what->out_accepted);
+	return waiter_wait(session, &waiter, u64_to_user_ptr(what->completions), err);
 }

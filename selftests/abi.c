@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "zcdma_util.h"
 
 /* ---- what is frozen for ever ---- */
@@ -68,6 +68,9 @@ FROZEN(zcdma_op, dst_buffer, 44);
 FROZEN(zcdma_op, deadline_ms, 48);
 FROZEN(zcdma_op, __reserved1, 52);
 FROZEN(zcdma_op, __reserved2, 56);
+FROZEN(zcdma_op, rows, 52);
+FROZEN(zcdma_op, src_stride, 56);
+FROZEN(zcdma_op, dst_stride, 60);
 
 FROZEN_SIZE(zcdma_completion, 32);
 FROZEN(zcdma_completion, user_data, 0);
@@ -98,6 +101,10 @@ FROZEN_SIZE(zcdma_cancel, 16);
 FROZEN(zcdma_cancel, flags, 0);
 FROZEN(zcdma_cancel, out_cancelled, 4);
 FROZEN(zcdma_cancel, user_data, 8);
+
+FROZEN_SIZE(zcdma_drain, 8);
+FROZEN(zcdma_drain, flags, 0);
+FROZEN(zcdma_drain, timeout_ms, 4);
 
 FROZEN_SIZE(zcdma_query_port, 288);
 FROZEN(zcdma_query_port, index, 4);
@@ -168,6 +175,7 @@ static_assert(ZCDMA_IOC_UNREGISTER_BUFFER == 0xc008d504, "number of UNREGISTER_B
 static_assert(ZCDMA_URING_OP == 0x4040d505, "number of the io_uring command");
 static_assert(ZCDMA_IOC_SUBMIT == 0xc020d505, "number of SUBMIT");
 static_assert(ZCDMA_IOC_CANCEL == 0xc010d506, "number of CANCEL");
+static_assert(ZCDMA_IOC_DRAIN == 0xc008d507, "number of DRAIN");
 
 /* ---- each verb, in every size and with every wrong bit ---- */
 
@@ -184,6 +192,7 @@ static union arg {
 	struct zcdma_unregister_buffer unreg;
 	struct zcdma_submit submit;
 	struct zcdma_cancel cancel;
+	struct zcdma_drain drain;
 	struct zcdma_attach_port attach_port;
 	struct zcdma_query_port query_port;
 	struct zcdma_stream_setup setup;
@@ -378,6 +387,12 @@ FIXTURE_VARIANT_ADD(verb, cancel) {
 	.prepare = good_nothing, .dirty = dirty_cancel,
 };
 
+/* Nothing is at an engine, so there is nothing to wait for. */
+FIXTURE_VARIANT_ADD(verb, drain) {
+	.cmd = ZCDMA_IOC_DRAIN, .size = sizeof(struct zcdma_drain),
+	.attached = true, .prepare = good_nothing, .dirty = dirty_nothing,
+};
+
 FIXTURE_VARIANT_ADD(verb, attach_port) {
 	.cmd = ZCDMA_IOC_ATTACH_PORT, .size = sizeof(struct zcdma_attach_port), .good = -ENOENT,
 	.prepare = good_attach_port, .dirty = dirty_attach_port,
@@ -558,7 +573,7 @@ TEST_F(verb, does_nothing_if_it_cannot_write_its_results)
 
 static bool known(unsigned int nr)
 {
-	return nr <= 6 || (nr >= 0x10 && nr <= 0x14);
+	return nr <= 7 || (nr >= 0x10 && nr <= 0x14);
 }
 
 TEST(unknown_commands_get_ENOTTY)
@@ -640,7 +655,7 @@ TEST_F(field, info_is_sensible)
 
 	EXPECT_EQ(0, before.out_channels);
 	EXPECT_EQ(1, after->out_channels);
-	EXPECT_TRUE(after->out_features & ZCDMA_FEATURE_COPY_FILL);
+	/* Which bits, and which limits, is tested by info.c. */
 	EXPECT_EQ(before.out_features, after->out_features);
 	EXPECT_TRUE(after->out_opcodes & 1 << ZCDMA_OP_COPY);
 	EXPECT_TRUE(after->out_opcodes & 1 << ZCDMA_OP_FILL);
@@ -817,9 +832,14 @@ TEST_F(field, opcodes_are_those_that_info_names)
 			op.dst = 0;
 		if (opcode == ZCDMA_OP_RECV)
 			op.src = 0;
+		if (opcode == ZCDMA_OP_COPY_2D) {
+			op.rows = 1;
+			op.src_stride = 64;
+			op.dst_stride = 64;
+		}
 		if (opcode == ZCDMA_OP_SEND || opcode == ZCDMA_OP_RECV)
 			wanted = -EOPNOTSUPP; /* not at a channel */
-		else if (named && opcode > ZCDMA_OP_RECV)
+		else if (named && opcode > ZCDMA_OP_COPY_2D)
 			continue; /* of a later module */
 		op.opcode = opcode;
 		EXPECT_EQ(wanted, submit_one(self->fd, op)) {
@@ -863,6 +883,19 @@ TEST_F(field, completions_without_wait_are_refused)
 	EXPECT_EQ(-EINVAL, zc_ioctl(self->fd, ZCDMA_IOC_SUBMIT, &what));
 	EXPECT_EQ(0, zc_outstanding(self->fd));
 	EXPECT_TRUE(is_zero(self->target, 64));
+}
+
+/* Attached or not: nothing is at an engine, so all that is in range returns at once. */
+TEST_F(field, drain_takes_a_timeout_up_to_the_longest_deadline)
+{
+	const int fds[] = { self->fd, self->loose };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		EXPECT_EQ(0, zc_drain(fds[i], 0));
+		EXPECT_EQ(0, zc_drain(fds[i], self->info.out_max_deadline_ms));
+		EXPECT_EQ(-EINVAL, zc_drain(fds[i], self->info.out_max_deadline_ms + 1));
+		EXPECT_EQ(-EINVAL, zc_drain(fds[i], ~0U));
+	}
 }
 
 /* ---- ops of a size that this module does not know ---- */
@@ -1017,4 +1050,4 @@ TEST_F(field, user_data_comes_back_as_it_was)
 	}
 }
 
-TEST_HARNESS_MAIN
+ZC_TEST_MAIN

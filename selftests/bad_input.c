@@ -4,10 +4,10 @@
  * page left pinned or a charge not given back.
  */
 #include <fcntl.h>
-#include <glob.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pattern.h"
+#include "region.h"
 #include "softdma.h"
 #include "zcdma_util.h"
 
@@ -25,7 +25,7 @@ FIXTURE(bad) {
 FIXTURE_SETUP(bad)
 {
 	zc_unlimit_memlock();
-	self->pinned = zc_pinned_pages();
+	self->pinned = zc_pinned_baseline();
 	self->fd = zc_session(zc_provider(), 0);
 	ASSERT_LE(0, self->fd);
 	self->src = zc_map(SIZE);
@@ -198,63 +198,10 @@ TEST_F(bad, kernel_addresses)
 
 /* ---- memory of a device ---- */
 
-static void *map_device(const char *path, off_t offset)
-{
-	int fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
-	void *at = MAP_FAILED;
-
-	if (fd < 0)
-		return at;
-	at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-	close(fd);
-	return at;
-}
-
-/* Some PCI device's registers or memory. */
-static void *map_pci(void)
-{
-	void *at = MAP_FAILED;
-	glob_t found;
-
-	if (glob("/sys/bus/pci/devices/*/resource[0-5]", 0, NULL, &found))
-		return at;
-	for (size_t i = 0; i < found.gl_pathc && at == MAP_FAILED; i++)
-		at = map_device(found.gl_pathv[i], 0);
-	globfree(&found);
-	return at;
-}
-
-/*
- * Some other device's, from the physical address space: what is listed and is no
- * memory, or, as drivers may have claimed all of that, what follows. It is never
- * touched here.
- */
-static void *map_physical(void)
-{
-	unsigned long long start, end;
-	FILE *f = fopen("/proc/iomem", "re");
-	void *at = MAP_FAILED;
-	char line[256];
-
-	while (f && at == MAP_FAILED && fgets(line, sizeof(line), f)) {
-		if (line[0] == ' ' || sscanf(line, "%llx-%llx", &start, &end) != 2)
-			continue;
-		if (!strstr(line, "System RAM") && start)
-			at = map_device("/dev/mem", start & -PAGE);
-		if (at == MAP_FAILED)
-			at = map_device("/dev/mem", (end + PAGE) & -PAGE);
-	}
-	if (f)
-		fclose(f);
-	return at;
-}
-
 TEST_F(bad, device_memory)
 {
-	void *device = map_pci();
+	void *device = region_device();
 
-	if (device == MAP_FAILED)
-		device = map_physical();
 	ASSERT_TRUE(device != MAP_FAILED);
 	EXPECT_EQ(-EFAULT, copy(self->fd, self->dst, device, 16));
 	EXPECT_EQ(-EFAULT, copy(self->fd, device, self->src, 16));
@@ -550,9 +497,12 @@ TEST_F(limit, is_given_back_after_a_fault)
 /* Ops in flight add up; one that is too much is refused, those before it go on. */
 TEST_F(limit, holds_for_all_ops_in_flight_together)
 {
+	int hang;
 	pid_t pid;
 
-	ASSERT_EQ(0, softdma_set("delay_us", 10000));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	hang = softdma_open("hang");
+	ASSERT_LE(0, hang);
 	IN_CHILD(pid) {
 		struct zcdma_op ops[3] = {
 			zc_fill_op(self->dst, 1, LIMIT / 2, 0),
@@ -566,13 +516,15 @@ TEST_F(limit, holds_for_all_ops_in_flight_together)
 		CHILD_CHECK(zc_submit(self->fd, ops, 3, &accepted) == -ENOMEM);
 		CHILD_CHECK(accepted == 2);
 		CHILD_CHECK(zc_submit(self->fd, ops + 2, 1, &accepted) == -ENOMEM);
-		CHILD_CHECK(zc_reap(self->fd, c, 3, 2000) == 2);
+		CHILD_CHECK(write(hang, "0", 1) == 1);
+		CHILD_CHECK(zc_reap(self->fd, c, 2, 20000) == 2);
 		CHILD_CHECK(filled_with(1, self->dst, LIMIT / 2));
 		CHILD_CHECK(filled_with(2, self->dst + LIMIT / 2, LIMIT / 2));
 		CHILD_CHECK(filled_with(0, self->src, PAGE));
 		CHILD_CHECK(fill(self->fd, self->dst, LIMIT) == 0);
 	}
 	EXPECT_EQ(0, zc_wait(pid));
+	close(hang);
 }
 
 /* Two processes and two sessions of one user have one limit, not two. */
@@ -597,4 +549,4 @@ TEST_F(limit, is_not_doubled_by_a_second_process_or_session)
 	EXPECT_EQ(0, zc_wait(pid));
 }
 
-TEST_HARNESS_MAIN
+ZC_TEST_MAIN

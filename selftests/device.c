@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pattern.h"
 #include "port_util.h"
 #include "zcdma_util.h"
@@ -47,7 +47,7 @@ FIXTURE_SETUP(device)
 	}
 	close(fd);
 	self->fd = -1;
-	self->pinned = zc_pinned_pages();
+	self->pinned = zc_pinned_baseline();
 	self->memory = zc_map(SIZE);
 	pattern_write(target, self->memory, 0, SIZE);
 }
@@ -202,37 +202,6 @@ TEST_F(device, gives_what_was_not_there_before)
 	EXPECT_LT(240, kinds);
 }
 
-#define QUEUE	8
-
-/* What was begun comes to its end or is stopped, the rest is not begun. */
-TEST_F(device, can_be_called_off)
-{
-	struct zcdma_completion c[QUEUE];
-	struct zcdma_op ops[QUEUE];
-
-	if (no_receiver())
-		SKIP(return, "lacks %s", no_receiver());
-	ASSERT_LE(0, have(self, &self->rx));
-	for (int i = 0; i < QUEUE; i++) {
-		ops[i] = recv_op(zc_ptr(self->memory) + i * SIZE / QUEUE, SIZE / QUEUE, 0);
-		ops[i].user_data = i;
-	}
-	ASSERT_EQ(0, zc_submit(self->fd, ops, QUEUE, NULL));
-	zc_cancel(self->fd, 0, ZCDMA_CANCEL_ALL, NULL);
-	ASSERT_EQ(QUEUE, zc_reap(self->fd, c, QUEUE, PATIENCE));
-	for (int i = 0; i < QUEUE; i++) {
-		if (c[i].res) {
-			EXPECT_EQ(-ECANCELED, c[i].res);
-			EXPECT_GT(SIZE / QUEUE, c[i].done);
-		} else {
-			EXPECT_EQ(SIZE / QUEUE, c[i].done);
-		}
-	}
-	pattern_write(target, self->memory, 0, SIZE);
-	EXPECT_EQ(0, zc_do(self->fd, recv_op(zc_ptr(self->memory) + 8, PAGE, 0)));
-	EXPECT_TRUE(came(self, 8, PAGE));
-}
-
 /* ---- to a device ---- */
 
 /* What the test sends: lines, and the words that they are. */
@@ -322,10 +291,21 @@ TEST_F_TIMEOUT(device, takes_registered_memory, 60)
 
 #define PARTS	50
 
+/* Ops that are the text at the beginning of the memory. */
+static void make_parts(const WORLD *self, const struct text *text, struct zcdma_op ops[PARTS])
+{
+	size_t part = text->len / PARTS / self->tx.out_width * self->tx.out_width;
+
+	for (int i = 0; i < PARTS; i++) {
+		ops[i] = send_op(zc_ptr(self->memory) + i * part,
+				 i < PARTS - 1 ? part : text->len - i * part, 0);
+		ops[i].user_data = i;
+	}
+}
+
 /* Many short ops at once are one text. */
 TEST_F_TIMEOUT(device, takes_ops_in_their_order, 60)
 {
-	size_t width = self->tx.out_width, part;
 	struct zcdma_completion c[PARTS];
 	struct zcdma_op ops[PARTS];
 	struct text text;
@@ -334,12 +314,7 @@ TEST_F_TIMEOUT(device, takes_ops_in_their_order, 60)
 		SKIP(return, "lacks %s", no_sender());
 	ASSERT_LE(0, have(self, &self->tx));
 	text = told_text(self, self->memory, 60);
-	part = text.len / PARTS / width * width;
-	for (int i = 0; i < PARTS; i++) {
-		ops[i] = send_op(zc_ptr(self->memory) + i * part,
-				 i < PARTS - 1 ? part : text.len - i * part, 0);
-		ops[i].user_data = i;
-	}
+	make_parts(self, &text, ops);
 	ASSERT_EQ(0, zc_submit(self->fd, ops, PARTS, NULL));
 	ASSERT_EQ(PARTS, zc_reap(self->fd, c, PARTS, PATIENCE));
 	for (__u64 i = 0; i < PARTS; i++) {
@@ -348,43 +323,15 @@ TEST_F_TIMEOUT(device, takes_ops_in_their_order, 60)
 	}
 }
 
-/*
- * Cut short by its deadline, it says what the device has; from there it goes on. (QEMU's
- * BCM2835 is done at once. Its PL330 is so with each descriptor, but time may pass between two.)
- */
-TEST_F_TIMEOUT(device, takes_a_long_text_cut_short_or_not, 120)
-{
-	unsigned int cut_short = 0;
-	struct text text;
-	size_t at = 0;
-
-	if (no_sender())
-		SKIP(return, "lacks %s", no_sender());
-	ASSERT_LE(0, have(self, &self->tx));
-	text = told_text(self, self->memory, 800);
-	while (at < text.len) {
-		struct zcdma_op op = send_op(zc_ptr(self->memory) + at, text.len - at, 0);
-		struct zcdma_completion c;
-
-		op.deadline_ms = 1 + cut_short;
-		c = port_op(self->fd, op);
-		ASSERT_TRUE(!c.res || c.res == -ETIMEDOUT);
-		ASSERT_TRUE(c.flags & ZCDMA_DONE_RESIDUE);
-		cut_short += !!c.res;
-		at += c.done;
-	}
-	EXPECT_EQ(text.len, at);
-	TH_LOG("%zu bytes, cut short %u times", text.len, cut_short);
-}
-
 /* ---- a stream to a device ---- */
 
 #define RING	8192
 #define PERIOD	1024
 
 /*
- * Send a text of more than twice the ring, so it is filled again in step with the engine.
- * Return: what was lost, in periods.
+ * Send a text of more than twice the ring, so it is filled again in step with the engine. What
+ * was written is counted and went out, be there zeros in between or not. Return: what was lost,
+ * in periods.
  */
 static __u64 stream_text(struct __test_metadata *_metadata, WORLD *self, struct text *text)
 {
@@ -397,11 +344,11 @@ static __u64 stream_text(struct __test_metadata *_metadata, WORLD *self, struct 
 	ASSERT_EQ(0, stream_do(self->fd, ZCDMA_TX, ZCDMA_STREAM_DRAIN));
 	after = stream_status(self->fd, ZCDMA_TX);
 	EXPECT_EQ(ZCDMA_STREAM_STOPPED, after.out_state);
-	if (after.out_lost == before.out_lost) {
+	ASSERT_TRUE(written >= 0 || written == -EPIPE);
+	EXPECT_EQ(written < 0 ? 0 : written, after.out_copied - before.out_copied);
+	EXPECT_LE(after.out_copied - before.out_copied, after.out_moved - before.out_moved);
+	if (after.out_lost == before.out_lost)
 		EXPECT_EQ(text->len, written);
-		EXPECT_EQ(text->len, after.out_copied - before.out_copied);
-		EXPECT_LE(text->len, after.out_moved - before.out_moved);
-	}
 	return after.out_lost - before.out_lost;
 }
 
@@ -423,12 +370,14 @@ TEST_F_TIMEOUT(device, takes_a_stream_period_by_period, 120)
 
 /*
  * The engine goes round and waits for nobody. A guest that gets no CPU is late, and the
- * port has zeros, or a period cut short: that is told, and the text is sent once more.
+ * port has zeros, or a period cut short: that is told, and the text is sent once more. Only for
+ * that: what is wrong with the numbers of a text is so the first time.
  */
 TEST_F_TIMEOUT(device, takes_a_stream_from_a_ring, 120)
 {
 	unsigned int tries = 0;
 	struct text text;
+	__u64 lost;
 
 	if (no_sender())
 		SKIP(return, "lacks %s", no_sender());
@@ -436,14 +385,38 @@ TEST_F_TIMEOUT(device, takes_a_stream_from_a_ring, 120)
 		SKIP(return, "lacks cyclic: a ring has no end here");
 	ASSERT_LE(0, have(self, &self->tx));
 	ASSERT_EQ(0, stream_setup(self->fd, ZCDMA_TX, 0, PERIOD, RING));
-	while (stream_text(_metadata, self, &text))
+	while ((lost = stream_text(_metadata, self, &text))) {
+		TH_LOG("try %u was too late: %llu periods were not there in time", tries + 1,
+		       (unsigned long long)lost);
+		/* Counting does not help: there the engine takes no time at all, and is early. */
 		ASSERT_GT(10, ++tries);
+	}
 	/* Zeros may follow the last line, and were counted as lost if they came before. */
 	tell_text(&text);
-	TH_LOG("%u times too late", tries);
 }
 
 /* ---- what they are not for ---- */
+
+/* pl330 can be paused and not resumed, bcm2835-dma neither: no stream of theirs can be paused. */
+TEST_F(device, that_cannot_pause_says_so)
+{
+	struct zcdma_attach_port how = { 0 };
+	int fd = zc_open(0), wanted;
+
+	if (no_sender())
+		SKIP(return, "lacks %s", no_sender());
+	self->fd = fd;
+	strcpy(how.name, self->tx.out_name);
+	ASSERT_EQ(0, zc_ioctl(fd, ZCDMA_IOC_ATTACH_PORT, &how));
+	ASSERT_EQ(0, stream_setup(fd, ZCDMA_TX, ZCDMA_STREAM_QUEUED, PERIOD, RING));
+	wanted = how.out_tx_caps & ZCDMA_CAP_PAUSE ? -EBUSY : -EOPNOTSUPP;
+	EXPECT_EQ(wanted, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_PAUSE));
+	EXPECT_EQ(wanted, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_RESUME));
+	ASSERT_EQ(0, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_START));
+	if (wanted == -EOPNOTSUPP)
+		EXPECT_EQ(wanted, stream_do(fd, ZCDMA_TX, ZCDMA_STREAM_PAUSE));
+	EXPECT_EQ(ZCDMA_STREAM_RUNNING, stream_status(fd, ZCDMA_TX).out_state);
+}
 
 TEST_F(device, goes_one_way_in_whole_words)
 {
@@ -525,4 +498,4 @@ TEST_F(device, that_is_edu_keeps_what_it_was_sent)
 	EXPECT_TRUE(loaded || !system("modprobe -r edudma"));
 }
 
-TEST_HARNESS_MAIN
+ZC_TEST_MAIN

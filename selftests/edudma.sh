@@ -18,10 +18,6 @@ decoding=2 mastering=4
 device=$(grep -lx 'PCI_ID=1234:11E8' /sys/bus/pci/devices/*/uevent | head -n 1)
 device=${device%/uevent}
 slot=${device##*/}
-if [ -z "$slot" ]; then
-	echo '1..0 # SKIP lacks edu: QEMU was given no -device edu'
-	exit 4
-fi
 
 bind()
 {
@@ -221,9 +217,15 @@ interrupt_by_line_does_as_well()
 # The hop that is running then cannot be stopped; the next copy must not notice.
 deadline_ends_a_copy_and_not_the_engine()
 {
+	kmsg_allow 'hangs, stopping it'	# 100 ms are more than 500 where the host is busy
 	head -c 4000 /dev/urandom >"$dir/a"
+	mark_log
+	start=$(milliseconds)
 	run 1 zcdma copy -c edudma -d 50 "$dir/a" "$dir/b" || return
 	says "$err" 'Connection timed out' || return
+	took=$(($(milliseconds) - start))
+	[ $took -ge 500 ] || ! log | grep -q 'hangs, stopping it' ||
+		complain "the engine was stopped after $took ms" || return
 	copy 5000
 }
 
@@ -277,8 +279,10 @@ loss_of_the_bus_is_an_error()
 loss_of_the_device_is_an_error()
 {
 	mark_log
+	kmsg_expect 'does not respond: given up'
 	fails 'Input/output error' switch $decoding off
 	status=$?
+	kmsg_expected 'does not respond: given up'
 	switch $decoding on
 	[ $status -eq 0 ] || return
 	says "$(log)" "edudma $slot: .*given up" || status=1
@@ -288,12 +292,6 @@ loss_of_the_device_is_an_error()
 }
 
 # ---- in the end ----
-
-# It has touched nothing that was not, or no longer, mapped for it.
-iommu_has_nothing_to_say()
-{
-	quiet "$(dmesg | grep -E "DMAR: .*(fault|Request device)")"
-}
 
 channel_has_no_client_afterwards()
 {
@@ -323,10 +321,10 @@ tests='
 	binding_over_and_over_leaves_a_working_channel
 	loss_of_the_bus_is_an_error
 	loss_of_the_device_is_an_error
-	iommu_has_nothing_to_say
 	channel_has_no_client_afterwards
 	driver_can_be_unloaded
 '
+[ "$slot" ] || leave_out edu 'QEMU was given no -device edu'
 was_loaded=
 [ ! -e /sys/module/edudma ] || was_loaded=yes
 modprobe edudma && run_tests

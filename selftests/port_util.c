@@ -46,6 +46,43 @@ int port_drop(const char *name)
 	return port_declare(text);
 }
 
+int port_give_to_all(const char *name)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%s:mode=0666", name);
+	return port_declare(text);
+}
+
+int port_make_pair(void)
+{
+	return port_make("t-rx", -1, 1, "width=1") ?: port_make("t-tx", 0, -1, "width=1");
+}
+
+int port_open_pair(int *tx, int *rx, __u32 deadline_ms)
+{
+	*rx = port_open("t-rx", deadline_ms, 0);
+	*tx = port_open("t-tx", deadline_ms, 0);
+	return *rx < 0 ? *rx : *tx < 0 ? *tx : 0;
+}
+
+static int drop_within(const char *name, unsigned int ms)
+{
+	__u64 end = zc_now_ms() + ms;
+	int err;
+
+	while ((err = port_drop(name)) == -EBUSY && zc_now_ms() < end)
+		zc_sleep_ms(10);
+	return err;
+}
+
+int port_drop_pair(unsigned int ms)
+{
+	int rx = drop_within("t-rx", ms), tx = drop_within("t-tx", ms);
+
+	return rx ?: tx;
+}
+
 int port_query(const char *name, struct zcdma_query_port *query)
 {
 	int fd = zc_open(0), err;
@@ -125,6 +162,20 @@ struct zcdma_stream_status stream_status(int fd, __u32 direction)
 	if (zc_ioctl(fd, ZCDMA_IOC_STREAM_STATUS, &status))
 		status.out_state = ~0U;
 	return status;
+}
+
+struct zcdma_stream_status stream_settled(int fd, __u32 direction)
+{
+	struct zcdma_stream_status now = stream_status(fd, direction), before;
+	int same = 0;
+
+	for (int i = 0; i < 1000 && same < 10; i++) {
+		before = now;
+		zc_sleep_ms(20);
+		now = stream_status(fd, direction);
+		same = memcmp(&before, &now, sizeof(now)) ? 0 : same + 1;
+	}
+	return now;
 }
 
 long stream_read(int fd, void *buf, size_t len)
@@ -239,7 +290,7 @@ int stream_source_at(unsigned int rate, const char *more)
 
 int stream_source(unsigned int rate)
 {
-	return stream_source_at(zc_lacks("speed") ? rate / 8 : rate, "");
+	return stream_source_at(zc_lacks("counted") ? rate / 8 : rate, "");
 }
 
 bool stream_goes_on(int fd, char *buf, size_t len, __u64 *at)

@@ -19,6 +19,17 @@ int port_declare(const char *text);
 int port_make(const char *name, int tx, int rx, const char *more);
 int port_drop(const char *name);
 
+/* It is everybody's from now on, not only root's. */
+int port_give_to_all(const char *name);
+
+/*
+ * Two ports of bytes: "t-rx" receives what "t-tx" sends. They are dropped as soon as the engine
+ * is through with them, for which it may take @ms.
+ */
+int port_make_pair(void);
+int port_open_pair(int *tx, int *rx, __u32 deadline_ms);
+int port_drop_pair(unsigned int ms);
+
 int port_query(const char *name, struct zcdma_query_port *query);
 
 /* Open and attach: a descriptor or -errno. @deadline_ms may be 0. */
@@ -33,6 +44,12 @@ int port_refusal(int fd, struct zcdma_op op);
 int stream_setup(int fd, __u32 direction, __u32 flags, __u32 period, __u64 ring);
 int stream_do(int fd, __u32 direction, __u32 action);
 struct zcdma_stream_status stream_status(int fd, __u32 direction);
+
+/*
+ * The same of a stream that was paused, when all callbacks have come: nothing changes for a
+ * while. No longer than 20 s.
+ */
+struct zcdma_stream_status stream_settled(int fd, __u32 direction);
 
 /* read() or write() of all @len bytes: how many, or -errno where none. */
 long stream_read(int fd, void *buf, size_t len);

@@ -2,6 +2,7 @@
 /* Memory of all kinds. Files lose their names at once: nothing is left lying about. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "region.h"
 
+#define PAGE	4096UL
 #define RW	(PROT_READ | PROT_WRITE)
 
 static size_t round_up(size_t size, size_t unit)
@@ -193,4 +195,64 @@ const char *region_needs(enum region_kind kind)
 	default:
 		return NULL;
 	}
+}
+
+/* ---- memory of a device ---- */
+
+static void *map_device(const char *path, off_t offset)
+{
+	int fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+	void *at = MAP_FAILED;
+
+	if (fd < 0)
+		return at;
+	at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+	close(fd);
+	return at;
+}
+
+/* Some PCI device's registers or memory. */
+static void *map_pci(void)
+{
+	void *at = MAP_FAILED;
+	glob_t found;
+
+	if (glob("/sys/bus/pci/devices/*/resource[0-5]", 0, NULL, &found))
+		return at;
+	for (size_t i = 0; i < found.gl_pathc && at == MAP_FAILED; i++)
+		at = map_device(found.gl_pathv[i], 0);
+	globfree(&found);
+	return at;
+}
+
+/*
+ * Some other device's, from the physical address space: what is listed and is no
+ * memory, or, as drivers may have claimed all of that, what follows. It is never
+ * touched.
+ */
+static void *map_physical(void)
+{
+	unsigned long long start, end;
+	FILE *f = fopen("/proc/iomem", "re");
+	void *at = MAP_FAILED;
+	char line[256];
+
+	while (f && at == MAP_FAILED && fgets(line, sizeof(line), f)) {
+		if (line[0] == ' ' || sscanf(line, "%llx-%llx", &start, &end) != 2)
+			continue;
+		if (!strstr(line, "System RAM") && start)
+			at = map_device("/dev/mem", start & -PAGE);
+		if (at == MAP_FAILED)
+			at = map_device("/dev/mem", (end + PAGE) & -PAGE);
+	}
+	if (f)
+		fclose(f);
+	return at;
+}
+
+void *region_device(void)
+{
+	void *device = map_pci();
+
+	return device == MAP_FAILED ? map_physical() : device;
 }

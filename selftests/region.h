@@ -51,4 +51,7 @@ void region_unmap(struct region *r);
 /* The capability that a target must have for this kind, or NULL. */
 const char *region_needs(enum region_kind kind);
 
+/* A page of some device's registers or memory, for root, not to be touched; or MAP_FAILED. */
+void *region_device(void);
+
 #endif /* ZCDMA_SELFTESTS_REGION_H */

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Many at once, killed, forked, passed on: no byte wrong, no page and no charge left behind. */
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pattern.h"
 #include "region.h"
 #include "softdma.h"
@@ -155,7 +154,7 @@ FIXTURE_SETUP(crowd)
 	ASSERT_EQ(0, softdma_reset());
 	zc_unlimit_memlock();
 	zc_seed();
-	self->pinned = zc_pinned_pages();
+	self->pinned = zc_pinned_baseline();
 }
 
 FIXTURE_TEARDOWN(crowd)
@@ -237,253 +236,6 @@ TEST_F_TIMEOUT(crowd, sessions_that_come_and_go, 90)
 	}
 }
 
-/* ---- one submits, one cancels, one reads: each op completes exactly once ---- */
-
-#define RACE_OPS	4000
-
-struct race {
-	int fd;
-	atomic_bool stop;
-	unsigned int cancelled;
-	unsigned int reported[2];	/* completions that say done, cancelled */
-	bool seen[RACE_OPS];
-	char targets[RACE_OPS];
-	bool ok;
-};
-
-static void *cancel_all_the_time(void *arg)
-{
-	struct race *r = arg;
-	__u32 n;
-
-	while (!r->stop) {
-		if (!zc_cancel(r->fd, zc_random_below(RACE_OPS), 0, &n))
-			r->cancelled += n;
-		if (!zc_cancel(r->fd, 0, zc_random() & 7 ? 0 : ZCDMA_CANCEL_ALL, &n))
-			r->cancelled += n;
-	}
-	return NULL;
-}
-
-static bool report(struct race *r, const struct zcdma_completion *c)
-{
-	if (c->user_data >= RACE_OPS || r->seen[c->user_data])
-		return false;
-	r->seen[c->user_data] = true;
-	r->reported[c->res == -ECANCELED]++;
-	if (c->res == -ECANCELED)
-		return c->done == 0 && r->targets[c->user_data] == 0;
-	return c->res == 0 && c->done == 1 && r->targets[c->user_data] == 1;
-}
-
-static void *read_all(void *arg)
-{
-	struct race *r = arg;
-	unsigned int left = RACE_OPS;
-	struct zcdma_completion c[16];
-
-	while (left) {
-		int n = zc_reap(r->fd, c, left < 16 ? 1 : 16, PATIENCE);
-
-		if (n <= 0)
-			return NULL;
-		left -= n;
-		while (n--)
-			if (!report(r, c + n))
-				return NULL;
-	}
-	r->ok = true;
-	return NULL;
-}
-
-static int submit_all(struct race *r)
-{
-	for (__u32 next = 0, accepted; next < RACE_OPS; next += accepted) {
-		struct zcdma_op ops[16];
-		__u32 n = RACE_OPS - next < 16 ? RACE_OPS - next : 16;
-		int err;
-
-		for (__u32 i = 0; i < n; i++)
-			ops[i] = zc_fill_op(r->targets + next + i, 1, 1, next + i);
-		err = zc_submit(r->fd, ops, n, &accepted);
-		if (err == -EAGAIN)
-			zc_poll(r->fd, POLLOUT, PATIENCE);
-		else if (err)
-			return err;
-	}
-	return 0;
-}
-
-TEST_F_TIMEOUT(crowd, submit_cancel_and_read_at_once, 90)
-{
-	static struct race r;
-	pthread_t canceller, reader;
-
-	r.fd = zc_session(zc_provider(), 100);
-	ASSERT_LE(0, r.fd);
-	ASSERT_EQ(0, pthread_create(&canceller, NULL, cancel_all_the_time, &r));
-	ASSERT_EQ(0, pthread_create(&reader, NULL, read_all, &r));
-	EXPECT_EQ(0, submit_all(&r));
-	pthread_join(reader, NULL);
-	r.stop = true;
-	pthread_join(canceller, NULL);
-	EXPECT_TRUE(r.ok);
-	EXPECT_EQ(r.cancelled, r.reported[1]);
-	EXPECT_EQ(RACE_OPS, r.reported[0] + r.reported[1]);
-	EXPECT_EQ(0, zc_outstanding(r.fd));
-	close(r.fd);
-}
-
-/* Deadlines and callbacks at the same moment: still each op completes once. */
-TEST_F_TIMEOUT(crowd, deadlines_that_pass_as_ops_complete, 90)
-{
-	struct zcdma_completion c[BATCH];
-	struct zcdma_op ops[BATCH];
-	int timed_out = 0, done = 0;
-	char targets[BATCH];
-	int fd;
-
-	fd = zc_session("softdma", 0);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, softdma_set("delay_us", 5000));
-	for (int round = 0; round < many(60); round++) {
-		for (int i = 0; i < BATCH; i++) {
-			ops[i] = zc_fill_op(targets + i, 1, 1, round * BATCH + i);
-			ops[i].deadline_ms = 5 * (i + 1) + zc_random_below(5);
-		}
-		ASSERT_EQ(0, zc_submit(fd, ops, BATCH, NULL));
-		for (int i = 0; i < BATCH; i++) {
-			ASSERT_EQ(1, zc_reap(fd, c, 1, PATIENCE));
-			ASSERT_EQ(round, c[0].user_data / BATCH);
-			ASSERT_TRUE(c[0].res == 0 || c[0].res == -ETIMEDOUT);
-			timed_out += !!c[0].res;
-			done += !c[0].res;
-		}
-		ASSERT_EQ(0, zc_outstanding(fd));
-	}
-	TH_LOG("%d done, %d timed out", done, timed_out);
-	close(fd);
-	softdma_reset();
-}
-
-/* ---- arguments that change during the call ---- */
-
-struct changeling {
-	atomic_bool stop;
-	struct zcdma_op op;
-	char *mine, *forbidden, *source;
-};
-
-/* Write a field so that the compiler neither leaves it out nor moves it. */
-#define SET(field, value) __atomic_store_n(&(field), value, __ATOMIC_SEQ_CST)
-
-static void *change_it(void *arg)
-{
-	struct changeling *c = arg;
-
-	while (!c->stop) {
-		SET(c->op.dst, zc_ptr(c->forbidden));
-		SET(c->op.len, 1 << 20);
-		SET(c->op.opcode, 77);
-		SET(c->op.opcode, ZCDMA_OP_COPY);
-		SET(c->op.src, zc_ptr(c->mine));	/* overlaps */
-		SET(c->op.dst, zc_ptr(c->mine));
-		SET(c->op.src, zc_ptr(c->source));
-		SET(c->op.len, 64);
-	}
-	return NULL;
-}
-
-/* What was checked is what is done: never a mixture that would not have been allowed. */
-TEST_F_TIMEOUT(crowd, ops_that_change_during_submit, 90)
-{
-	const struct pattern guard = { 'g', 1 };
-	struct changeling c = { .source = zc_map(2 * PAGE), .mine = zc_map(2 * PAGE),
-				.forbidden = zc_map(PAGE) };
-	int fd = zc_session(zc_provider(), 0), accepted = 0;
-	struct zcdma_completion done;
-	pthread_t thread;
-
-	ASSERT_LE(0, fd);
-	pattern_write(guard, c.forbidden, 0, PAGE);
-	pattern_write(guard, c.mine, 0, 2 * PAGE);
-	ASSERT_EQ(0, mprotect(c.forbidden, PAGE, PROT_READ));
-	c.op = zc_copy_op(c.mine, c.source, 64, 1);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, change_it, &c));
-	for (int i = 0; i < 5000; i++) {
-		int err = zc_submit_wait(fd, &c.op, 1, &done, NULL);
-
-		accepted += !err;
-		ASSERT_TRUE(!err || err == -EINVAL || err == -EFAULT);
-		ASSERT_TRUE(err || done.done == 64 || done.res);
-	}
-	c.stop = true;
-	pthread_join(thread, NULL);
-	EXPECT_TRUE(pattern_holds(guard, c.forbidden, 0, PAGE));
-	EXPECT_TRUE(pattern_holds(guard, c.mine + 64, 64, 2 * PAGE - 64));
-	TH_LOG("%d of 5000 were accepted", accepted);
-	close(fd);
-}
-
-/* ---- turns ---- */
-
-#define CROWD_OPS	400
-#define DELAY_US	4000
-
-/* One session queues hundreds of ops, another one a single: it waits for a window, not for all. */
-TEST_F_TIMEOUT(crowd, single_op_is_not_behind_hundreds_of_others, 90)
-{
-	struct zcdma_attach how = { .name = "softdma", .queue_depth = CROWD_OPS };
-	static struct zcdma_op ops[CROWD_OPS];
-	static struct zcdma_completion c[CROWD_OPS];
-	char *target = zc_map(PAGE);
-	int greedy = zc_open(0), modest;
-	__u64 start, single, all;
-
-	ASSERT_EQ(0, zc_ioctl(greedy, ZCDMA_IOC_ATTACH, &how));
-	modest = zc_session(how.out_name, 0);
-	ASSERT_LE(0, modest);
-	ASSERT_EQ(0, softdma_set("delay_us", DELAY_US));
-	for (int i = 0; i < CROWD_OPS; i++)
-		ops[i] = zc_fill_op(target + i, 1, 1, i);
-	start = zc_now_ms();
-	ASSERT_EQ(0, zc_submit(greedy, ops, CROWD_OPS, NULL));
-	ASSERT_EQ(0, zc_fill(modest, target + PAGE - 1, 2, 1));
-	single = zc_now_ms() - start;
-	ASSERT_EQ(CROWD_OPS, zc_reap(greedy, c, CROWD_OPS, PATIENCE));
-	all = zc_now_ms() - start;
-	TH_LOG("the single op took %llu ms, all others %llu ms", (unsigned long long)single,
-	       (unsigned long long)all);
-	EXPECT_GT(all / 5, single);
-	softdma_reset();
-	close(greedy);
-	close(modest);
-}
-
-/* Two greedy ones advance side by side. */
-TEST_F_TIMEOUT(crowd, sessions_take_turns, 90)
-{
-	struct zcdma_attach how = { .name = "softdma", .queue_depth = CROWD_OPS };
-	static struct zcdma_op ops[CROWD_OPS];
-	static struct zcdma_completion c[CROWD_OPS];
-	char *target = zc_map(PAGE);
-	int first = zc_open(0), second;
-
-	ASSERT_EQ(0, zc_ioctl(first, ZCDMA_IOC_ATTACH, &how));
-	second = zc_session(how.out_name, CROWD_OPS);
-	ASSERT_LE(0, second);
-	ASSERT_EQ(0, softdma_set("delay_us", 1000));
-	for (int i = 0; i < CROWD_OPS; i++)
-		ops[i] = zc_fill_op(target + i, 1, 1, i);
-	ASSERT_EQ(0, zc_submit(first, ops, CROWD_OPS, NULL));
-	ASSERT_EQ(0, zc_submit(second, ops, CROWD_OPS, NULL));
-	ASSERT_EQ(CROWD_OPS, zc_reap(first, c, CROWD_OPS, PATIENCE));
-	EXPECT_LE(CROWD_OPS * 3 / 4, zc_reap(second, c, CROWD_OPS, 0));
-	softdma_reset();
-	close(first);
-	close(second);
-}
-
 /* ---- charges and pages of processes that end, change or pass their session on ---- */
 
 #define LIMIT	(32 * PAGE)
@@ -499,7 +251,7 @@ FIXTURE_SETUP(owner)
 	ASSERT_EQ(0, softdma_reset());
 	zc_unlimit_memlock();
 	zc_seed();
-	self->pinned = zc_pinned_pages();
+	self->pinned = zc_pinned_baseline();
 	self->memory = zc_map(LIMIT + PAGE);
 }
 
@@ -532,20 +284,45 @@ static bool limit_is_whole(char *memory, unsigned int ms)
 	return !zc_wait(pid);
 }
 
+/* What a session that was closed before has at the engine is charged until that is through. */
 static void submit_pages(int fd, char *memory, int ops)
 {
 	for (int i = 0; i < ops; i++) {
 		struct zcdma_op op = zc_fill_op(memory + i * PAGE, i, PAGE, i);
+		__u64 end = zc_now_ms() + PATIENCE;
+		int err;
 
-		CHILD_CHECK(!zc_submit(fd, &op, 1, NULL));
+		while ((err = zc_submit(fd, &op, 1, NULL)) == -ENOMEM && zc_now_ms() < end)
+			zc_sleep_ms(1);
+		CHILD_CHECK(!err);
 	}
 }
 
+/* Wait until something is pinned: false after PATIENCE. */
+static bool pages_are_pinned(long before)
+{
+	__u64 end = zc_now_ms() + PATIENCE;
+
+	while (zc_pinned_pages() <= before) {
+		if (zc_now_ms() > end)
+			return false;
+	}
+	return true;
+}
+
+/* The engine has something for longer than the end of a process takes, as it is found out. */
 TEST_F_TIMEOUT(owner, who_is_killed_in_mid_flight_leaves_nothing_behind, 90)
 {
-	ASSERT_EQ(0, softdma_set("delay_us", 500));
-	for (int round = 0; round < many(40); round++) {
+	__u64 end = zc_now_ms() + PATIENCE;
+	unsigned int delay_us = 5000;
+	int in_flight = 0;
+
+	for (int round = 0; round < many(40) || (!in_flight && zc_now_ms() < end); round++) {
+		bool is;
 		pid_t pid;
+
+		ASSERT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+		ASSERT_EQ(0, softdma_set("delay_us", delay_us));
 
 		IN_CHILD(pid) {
 			int fd;
@@ -558,12 +335,76 @@ TEST_F_TIMEOUT(owner, who_is_killed_in_mid_flight_leaves_nothing_behind, 90)
 				CHILD_CHECK(zc_reap(fd, self->done, 16, PATIENCE) == 16);
 			}
 		}
-		zc_sleep_ms(5 + zc_random_below(30));
+		ASSERT_TRUE(pages_are_pinned(self->pinned));
+		zc_sleep_ms(zc_random_below(30));
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		ASSERT_EQ(-SIGKILL, zc_wait(pid));
+		is = zc_pinned_pages() > self->pinned;
+		in_flight += is;
+		if (!is && delay_us < 200000)
+			delay_us *= 2;
 	}
 	ASSERT_EQ(0, softdma_set("delay_us", 0));
+	EXPECT_LT(0, in_flight);
 	EXPECT_TRUE(limit_is_whole(self->memory, PATIENCE));
+}
+
+/* Words that are all different, in memory that parent and child share. */
+static char *map_shared(size_t len)
+{
+	char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHILD_CHECK(memory != MAP_FAILED);
+	for (size_t i = 0; i < len / sizeof(__u64); i++)
+		((__u64 *)memory)[i] = (i + 1) * 0x9e3779b97f4a7c15ULL;
+	return memory;
+}
+
+/* Is the word of the source at @at in its place, one byte before? */
+static bool word_is_there(const char *dst, const char *src, size_t at)
+{
+	return !memcmp(dst + at, src + 1 + at, sizeof(__u64));
+}
+
+/*
+ * It is killed while it moves what is for a CPU, half way through. Somebody else does that anew,
+ * and whoever has the session hears of it when all is there.
+ */
+TEST_F_TIMEOUT(owner, who_is_killed_as_it_moves_its_op_leaves_it_to_somebody_else, 90)
+{
+	const size_t size = (zc_lacks("bulk") ? 8UL : 64UL) << 20, len = size - 2 * PAGE;
+	char *src = map_shared(size), *dst = map_shared(size);
+	__u64 end = zc_now_ms() + 20000;
+	int half_way = 0, fd;
+
+	ASSERT_EQ(0, softdma_become("align=64"));
+	fd = zc_session("softdma", 0);
+	ASSERT_LE(0, fd);
+	while (half_way < 3 && zc_now_ms() < end) {
+		struct zcdma_op op = zc_copy_op(dst, src + 1, len, 1);
+		pid_t pid;
+
+		op.deadline_ms = 60000;
+		memset(dst, 0, size);
+		IN_CHILD(pid) {
+			CHILD_CHECK(!zc_submit(fd, &op, 1, NULL));
+			pause();
+		}
+		while (!word_is_there(dst, src, 0))
+			ASSERT_GT(end + PATIENCE, zc_now_ms());
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		half_way += !word_is_there(dst, src, len - sizeof(__u64));
+		ASSERT_EQ(-SIGKILL, zc_wait(pid));
+		ASSERT_EQ(1, zc_reap(fd, self->done, 1, PATIENCE));
+		EXPECT_EQ(0, self->done[0].res);
+		EXPECT_EQ(len, self->done[0].done);
+		ASSERT_EQ(0, memcmp(dst, src + 1, len));
+		EXPECT_TRUE(filled_with(0, dst + len, size - len));
+	}
+	EXPECT_LT(0, half_way);
+	close(fd);
+	munmap(src, size);
+	munmap(dst, size);
 }
 
 /* Not even an exit that reaps nothing. */
@@ -754,4 +595,4 @@ TEST_F(owner, who_forks_shares_the_session_but_not_the_memory)
 	close(fd);
 }
 
-TEST_HARNESS_MAIN
+ZC_TEST_MAIN

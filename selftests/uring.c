@@ -4,8 +4,11 @@
 #include <liburing.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
+#include "kmsg.h"
 #include "pattern.h"
 #include "port_util.h"
 #include "softdma.h"
@@ -34,7 +37,7 @@ FIXTURE_SETUP(uring)
 {
 	ASSERT_EQ(0, softdma_reset());
 	zc_unlimit_memlock();
-	self->pinned = zc_pinned_pages();
+	self->pinned = zc_pinned_baseline();
 	ASSERT_EQ(0, open_ring(&self->ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32));
 	self->fd = zc_session(zc_provider(), 0);
 	ASSERT_LE(0, self->fd);
@@ -102,14 +105,6 @@ static int do_op(struct io_uring *ring, int fd, struct zcdma_op op)
 	return user_data == 4711 ? res : -EBADMSG;
 }
 
-static struct zcdma_op registered(int dst_id, __u64 to, int src_id, __u64 from, size_t len)
-{
-	return (struct zcdma_op){
-		.opcode = ZCDMA_OP_COPY, .dst_buffer = dst_id, .dst = to,
-		.src_buffer = src_id, .src = from, .len = len,
-	};
-}
-
 static bool moved(const char *dst, size_t to, size_t from, size_t len)
 {
 	return pattern_holds(target, dst, 0, to) && pattern_holds(source, dst + to, from, len) &&
@@ -123,7 +118,7 @@ TEST_F(uring, that_was_closed_interrupts_no_wait)
 
 	ASSERT_EQ(0, softdma_set("delay_us", 500));
 	for (int i = 0; i < 100; i++) {
-		struct zcdma_op op = registered(self->dst_id, 0, self->src_id, 0, PAGE);
+		struct zcdma_op op = zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE);
 
 		ASSERT_EQ(0, open_ring(&ring, IORING_SETUP_SQE128));
 		ASSERT_EQ(PAGE, do_op(&ring, self->fd, op));
@@ -170,8 +165,8 @@ TEST_F(uring, moves_to_a_port_and_back)
 	/* A 32-bit kernel has no room for it. */
 	if (sizeof(long) == 8)
 		EXPECT_TRUE(extra >> 32 & ZCDMA_DONE_RESIDUE);
-	EXPECT_EQ(-EOPNOTSUPP, do_op(&self->ring, fd, registered(recv.dst_buffer, 0,
-								 send.src_buffer, 0, 64)));
+	EXPECT_EQ(-EOPNOTSUPP, do_op(&self->ring, fd, zc_buffer_op(recv.dst_buffer, 0,
+								   send.src_buffer, 0, 64)));
 	close(fd);
 	EXPECT_EQ(0, port_drop("t-loop"));
 }
@@ -183,7 +178,7 @@ TEST_F(uring, moves_registered_memory)
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		pattern_write(target, self->dst, 0, SIZE);
 		EXPECT_EQ(lens[i], do_op(&self->ring, self->fd,
-					 registered(self->dst_id, 3, self->src_id, 7, lens[i])));
+					 zc_buffer_op(self->dst_id, 3, self->src_id, 7, lens[i])));
 		EXPECT_TRUE(moved(self->dst, 3, 7, lens[i]));
 	}
 	EXPECT_EQ(0, zc_outstanding(self->fd));
@@ -198,9 +193,60 @@ TEST_F(uring, moves_other_memory)
 	EXPECT_TRUE(filled_with(0x5c, self->dst, PAGE));
 }
 
+/* Rows of registered memory, and of other; and with edges that a CPU moves. */
+TEST_F(uring, moves_rows)
+{
+	for (int i = 0; i < 4; i++) {
+		size_t stride = 1024, len = i % 2 ? 1000 : 512;
+		struct zcdma_op op = zc_buffer_op(self->dst_id, 9, self->src_id, 3 * PAGE, len);
+
+		if (i / 2)
+			op = zc_copy_op(self->dst + 9, self->src + 3 * PAGE, len, 0);
+		op.opcode = ZCDMA_OP_COPY_2D;
+		op.rows = 100;
+		op.src_stride = stride;
+		op.dst_stride = stride;
+		pattern_write(target, self->dst, 0, SIZE);
+		EXPECT_EQ(100 * len, do_op(&self->ring, self->fd, op));
+		for (size_t row = 0; row < 100; row++) {
+			size_t at = 9 + row * stride, from = 3 * PAGE + row * stride;
+
+			ASSERT_TRUE(pattern_holds(source, self->dst + at, from, len));
+			ASSERT_TRUE(pattern_holds(target, self->dst + at + len, at + len,
+						  stride - len));
+		}
+		EXPECT_TRUE(pattern_holds(target, self->dst, 0, 9));
+	}
+	EXPECT_EQ(0, zc_outstanding(self->fd));
+}
+
+TEST_F(uring, takes_rows_of_no_other_op)
+{
+	struct zcdma_op ops[] = {
+		zc_buffer_op(self->dst_id, 0, self->src_id, 0, 64),
+		zc_copy_op(self->dst, self->src, 64, 0),
+		zc_fill_op(self->dst, 1, 64, 0),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		pattern_write(target, self->dst, 0, SIZE);
+		ops[i].rows = 1;
+		ops[i].src_stride = 64;
+		ops[i].dst_stride = 64;
+		EXPECT_EQ(-EINVAL, do_op(&self->ring, self->fd, ops[i]));
+		ops[i].rows = 0;
+		EXPECT_EQ(-EINVAL, do_op(&self->ring, self->fd, ops[i]));
+		EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+		ops[i].src_stride = 0;
+		ops[i].dst_stride = 0;
+		EXPECT_EQ(64, do_op(&self->ring, self->fd, ops[i]));
+	}
+	EXPECT_EQ(0, zc_outstanding(self->fd));
+}
+
 TEST_F(uring, tells_who_moved_it)
 {
-	struct zcdma_op op = registered(self->dst_id, 0, self->src_id, 0, PAGE);
+	struct zcdma_op op = zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE);
 	__u64 extra = 0;
 
 	prep(&self->ring, self->fd, &op);
@@ -219,7 +265,7 @@ TEST_F(uring, takes_batches)
 
 		pattern_write(target, self->dst, 0, SIZE);
 		for (int i = 0; i < 64; i++) {
-			struct zcdma_op op = registered(self->dst_id, i * PAGE, self->src_id,
+			struct zcdma_op op = zc_buffer_op(self->dst_id, i * PAGE, self->src_id,
 							i * PAGE, PAGE);
 
 			op.user_data = i;
@@ -245,7 +291,7 @@ TEST_F(uring, what_is_bad_in_a_batch_is_alone)
 	int wanted[40] = { 0 };
 
 	for (int i = 0; i < number; i++) {
-		struct zcdma_op op = registered(self->dst_id, i * PAGE, self->src_id, i * PAGE,
+		struct zcdma_op op = zc_buffer_op(self->dst_id, i * PAGE, self->src_id, i * PAGE,
 						PAGE);
 
 		op.user_data = i;
@@ -302,7 +348,7 @@ TEST_F(uring, barriers_hold_in_a_batch)
 	for (int round = 0; round < 20; round++) {
 		pattern_write(target, self->dst, 0, SIZE);
 		for (int i = 0; i < 8; i++) {
-			struct zcdma_op op = registered(self->dst_id, i * PAGE,
+			struct zcdma_op op = zc_buffer_op(self->dst_id, i * PAGE,
 							i ? self->dst_id : self->src_id,
 							i ? (i - 1) * PAGE : 0, PAGE);
 
@@ -323,14 +369,14 @@ TEST_F(uring, completions_come_by_the_ring_alone)
 	struct zcdma_completion c;
 
 	EXPECT_EQ(PAGE, do_op(&self->ring, self->fd,
-			      registered(self->dst_id, 0, self->src_id, 0, PAGE)));
+			      zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE)));
 	EXPECT_EQ(0, zc_read(self->fd, &c, 1));
 	EXPECT_EQ(0, zc_poll(self->fd, POLLIN, 0));
 }
 
 TEST_F(uring, without_large_entries_is_refused)
 {
-	struct zcdma_op op = registered(self->dst_id, 0, self->src_id, 0, PAGE);
+	struct zcdma_op op = zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE);
 	struct io_uring small;
 
 	ASSERT_EQ(0, open_ring(&small, 0));
@@ -343,7 +389,7 @@ TEST_F(uring, without_large_entries_is_refused)
 
 TEST_F(uring, refuses_what_submit_refuses)
 {
-	struct zcdma_op good = registered(self->dst_id, 0, self->src_id, 0, PAGE), bad;
+	struct zcdma_op good = zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE), bad;
 	struct io_uring_sqe *sqe;
 	int loose = zc_open(0);
 
@@ -379,7 +425,7 @@ TEST_F(uring, says_that_the_queue_is_full)
 	dst = zc_register(fd, self->dst, SIZE, 0);
 	ASSERT_EQ(0, softdma_set("hang", 1));
 	for (int i = 0; i < 12; i++) {
-		op = registered(dst, i * PAGE, src, i * PAGE, PAGE);
+		op = zc_buffer_op(dst, i * PAGE, src, i * PAGE, PAGE);
 		prep(&self->ring, fd, &op);
 	}
 	ASSERT_EQ(12, io_uring_submit(&self->ring));
@@ -400,7 +446,7 @@ TEST_F(uring, takes_places_for_ops_alone)
 
 	src = zc_register(fd, self->src, SIZE, 0);
 	dst = zc_register(fd, self->dst, SIZE, 0);
-	op = registered(dst, 0, src, 0, PAGE);
+	op = zc_buffer_op(dst, 0, src, 0, PAGE);
 	ASSERT_EQ(0, softdma_set("hang", 1));
 	prep(&self->ring, fd, &op);
 	for (int i = 0; i < 20; i++)
@@ -431,26 +477,72 @@ TEST_F(uring, ends_at_the_deadline)
 	int fd = zc_session("softdma", 0);
 
 	op.deadline_ms = 600;
+	zc_kmsg_expect(ZC_KMSG_HANGS);
 	ASSERT_EQ(0, softdma_set("hang", 1));
 	EXPECT_EQ(-ETIMEDOUT, do_op(&self->ring, fd, op));
+	EXPECT_TRUE(zc_kmsg_expected(ZC_KMSG_HANGS));
+	close(fd);
+}
+
+/* So many are outstanding: a thread of the ring's pins their memory. False after PATIENCE. */
+static bool arrive(int fd, unsigned int nr)
+{
+	__u64 end = zc_now_ms() + PATIENCE;
+
+	while (zc_outstanding(fd) != nr) {
+		if (zc_now_ms() > end)
+			return false;
+		zc_sleep_ms(1);
+	}
+	return true;
+}
+
+/* Those of a ring as all others; their completions come by it all the same. */
+TEST_F(uring, is_waited_for_by_drain)
+{
+	int fd = zc_session("softdma", 0);
+	struct zcdma_op op;
+
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, softdma_set("descriptors", 0));
+	for (int i = 0; i < 2; i++) {
+		op = zc_copy_op(self->dst + i * PAGE, self->src + i * PAGE, PAGE, i);
+		prep(&self->ring, fd, &op);
+	}
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_TRUE(arrive(fd, 2));
+	ASSERT_TRUE(softdma_gets_descriptor());
+	EXPECT_EQ(-ETIMEDOUT, zc_drain(fd, 200));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_EQ(0, zc_drain(fd, PATIENCE));
+	EXPECT_TRUE(moved(self->dst, 0, 0, 2 * PAGE));
+	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
+	EXPECT_EQ(PAGE, reap(&self->ring, NULL, NULL));
 	close(fd);
 }
 
 TEST_F(uring, can_be_cancelled_by_ioctl)
 {
-	int fd = zc_session("softdma", 0);
+	int fd = zc_session("softdma", 0), err;
+	__u64 end = zc_now_ms() + PATIENCE;
 	struct zcdma_op op;
 	__u64 nr = 0;
 
 	ASSERT_EQ(0, softdma_set("pool", 1));
 	ASSERT_EQ(0, softdma_set("hang", 1));
+	ASSERT_EQ(0, softdma_set("descriptors", 0));
 	for (int i = 0; i < 2; i++) {
 		op = zc_copy_op(self->dst + i * PAGE, self->src, PAGE, i);
 		prep(&self->ring, fd, &op);
 		ASSERT_EQ(1, io_uring_submit(&self->ring));
-		zc_sleep_ms(50);
+		ASSERT_TRUE(arrive(fd, i + 1));
+		ASSERT_TRUE(softdma_gets_descriptor());	/* not the second before the first */
 	}
-	EXPECT_EQ(0, zc_cancel(fd, 1, 0, NULL));
+	/* It is counted before it is found, and that before the engine has no room for it. */
+	do {
+		err = zc_cancel(fd, 1, 0, NULL);
+	} while ((err == -ENOENT || err == -EALREADY) && zc_now_ms() < end);
+	EXPECT_EQ(0, err);
 	EXPECT_EQ(-ECANCELED, reap(&self->ring, &nr, NULL));
 	EXPECT_EQ(1, nr);
 	ASSERT_EQ(0, softdma_set("hang", 0));
@@ -466,7 +558,7 @@ TEST_F(uring, fails_when_the_engine_leaves)
 	src = zc_register(fd, self->src, SIZE, 0);
 	dst = zc_register(fd, self->dst, SIZE, 0);
 	ASSERT_EQ(0, softdma_set("hang", 1));
-	op = registered(dst, 0, src, 0, PAGE);
+	op = zc_buffer_op(dst, 0, src, 0, PAGE);
 	prep(&self->ring, fd, &op);
 	op = zc_copy_op(self->dst + PAGE, self->src + PAGE, PAGE, 0);
 	prep(&self->ring, fd, &op);
@@ -493,7 +585,7 @@ static pid_t child_with_ops(struct io_uring *ring, char *dst, char *src, void (*
 		a = zc_register(fd, src, SIZE, 0);
 		b = zc_register(fd, dst, SIZE, 0);
 		for (int i = 0; i < 8; i++) {
-			op = registered(b, i * PAGE, a, i * PAGE, PAGE);
+			op = zc_buffer_op(b, i * PAGE, a, i * PAGE, PAGE);
 			prep(ring, fd, &op);
 			op = zc_copy_op(dst + (8 + i) * PAGE, src, PAGE, i);
 			prep(ring, fd, &op);
@@ -545,4 +637,133 @@ TEST_F(uring, ends_with_its_process)
 	}
 }
 
-TEST_HARNESS_MAIN
+/* A flag that means something to io_uring and nothing to us is no op's. */
+TEST_F(uring, op_with_a_flag_that_has_no_meaning_is_refused)
+{
+	struct zcdma_op op = zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE);
+	struct iovec memory = { self->src, SIZE };
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &memory, 1));
+	sqe = prep(&self->ring, self->fd, &op);
+	sqe->rw_flags = 1;	/* IORING_URING_CMD_FIXED: of buffer 0 */
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(-EINVAL, reap(&self->ring, NULL, NULL));
+	EXPECT_TRUE(pattern_holds(target, self->dst, 0, SIZE));
+}
+
+/* Can this kernel cancel a command? From 6.7 on. */
+static bool kernel_cancels(void)
+{
+	int major = 0, minor = 0;
+	struct utsname name;
+
+	CHILD_CHECK(!uname(&name) && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	return major > 6 || (major == 6 && minor >= 7);
+}
+
+/*
+ * Where a ring's op cannot be cancelled, whoever has it in flight lives as long as it does,
+ * and the kernel warns after five minutes: so its deadline is a minute at most.
+ */
+TEST_F(uring, op_that_cannot_be_cancelled_has_a_deadline_of_a_minute_at_most)
+{
+	struct zcdma_op op = zc_buffer_op(self->dst_id, 0, self->src_id, 0, PAGE);
+
+	op.deadline_ms = 60001;
+	EXPECT_EQ(kernel_cancels() ? (int)PAGE : -EINVAL, do_op(&self->ring, self->fd, op));
+	op.deadline_ms = 60000;
+	EXPECT_EQ(PAGE, do_op(&self->ring, self->fd, op));
+}
+
+/*
+ * Nothing comes from a port. Whoever waits for it by a ring and is killed gives the port back:
+ * at once where the kernel can cancel the op, and when it times out elsewhere.
+ */
+TEST_F(uring, op_does_not_outlive_its_process)
+{
+	struct zcdma_op op = {
+		.opcode = ZCDMA_OP_RECV, .dst = zc_ptr(self->dst), .len = PAGE,
+		.deadline_ms = kernel_cancels() ? 20000 : 2000,
+	};
+	struct io_uring ring;
+	pid_t pid;
+	__u64 start;
+
+	ASSERT_EQ(0, softdma_rebuild(""));
+	ASSERT_EQ(0, port_make("t-rx", -1, 1, ""));
+	IN_CHILD(pid) {
+		int fd = port_open("t-rx", 0, 0);
+
+		CHILD_CHECK(fd >= 0);
+		CHILD_CHECK(!open_ring(&ring, IORING_SETUP_SQE128));
+		prep(&ring, fd, &op);
+		CHILD_CHECK(io_uring_submit(&ring) == 1);
+		pause();
+	}
+	zc_sleep_ms(500);
+	ASSERT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	start = zc_now_ms();
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, zc_wait(pid));
+	/* The ring is taken apart by a worker. */
+	while (port_drop("t-rx") == -EBUSY)
+		zc_sleep_ms(10);
+	EXPECT_GT(kernel_cancels() ? 2000 : 5000, zc_now_ms() - start);
+}
+
+/*
+ * Ops of all sorts are outstanding at an engine that hangs, some of them queued: who is killed ends
+ * within a second where the kernel can cancel them, and when they time out elsewhere. The memory
+ * is the engine's until it is through.
+ */
+TEST_F(uring, process_with_ops_outstanding_ends_when_it_is_killed)
+{
+	struct zcdma_attach how = {
+		.name = "softdma", .deadline_ms = kernel_cancels() ? 20000 : 2000,
+	};
+	long before = zc_pinned_pages();
+	struct io_uring ring;
+	__u64 start;
+	pid_t pid;
+	int other;
+
+	/* Without it the channel is nobody's when the process ends, and its engine stopped. */
+	other = zc_session_and_channel("softdma", 0, how.name);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, softdma_set("pool", 4));
+	ASSERT_EQ(0, softdma_set("hang", 1));
+	if (!kernel_cancels())
+		zc_kmsg_expect(ZC_KMSG_HANGS);
+	IN_CHILD(pid) {
+		int fd = zc_open(0), a, b;
+		struct zcdma_op op;
+
+		CHILD_CHECK(!zc_ioctl(fd, ZCDMA_IOC_ATTACH, &how));
+		CHILD_CHECK(!open_ring(&ring, IORING_SETUP_SQE128));
+		a = zc_register(fd, self->src, SIZE, 0);
+		b = zc_register(fd, self->dst, SIZE, 0);
+		for (int i = 0; i < 16; i++) {
+			op = zc_buffer_op(b, i * PAGE, a, i * PAGE, PAGE);
+			op.flags = i == 12 ? ZCDMA_OP_FLAG_BARRIER : 0;
+			prep(&ring, fd, &op);
+			op = zc_copy_op(self->dst + (16 + i) * PAGE, self->src, PAGE, i);
+			prep(&ring, fd, &op);
+		}
+		CHILD_CHECK(io_uring_submit(&ring) == 32);
+		pause();
+	}
+	zc_sleep_ms(500);
+	ASSERT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	start = zc_now_ms();
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, zc_wait(pid));
+	EXPECT_GT(kernel_cancels() ? 1000 : 5000, zc_now_ms() - start);
+	EXPECT_TRUE(kernel_cancels() ? zc_pinned_pages() > before :
+				       zc_kmsg_expected(ZC_KMSG_HANGS));
+	ASSERT_EQ(0, softdma_set("hang", 0));
+	EXPECT_TRUE(zc_pinned_falls_to(before, PATIENCE));
+	close(other);
+}
+
+ZC_TEST_MAIN

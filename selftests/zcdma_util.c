@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What all tests need to talk to /dev/zcdma. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#include "kselftest.h"
 #include "zcdma_util.h"
 
 const char *zc_provider(void)
@@ -35,22 +39,31 @@ bool zc_lacks(const char *capability)
 	return false;
 }
 
+bool zc_bounces(void)
+{
+	return !zc_lacks("bounce-buffers");
+}
+
 bool zc_brief(void)
 {
 	return sizeof(long) == 4 || !strcmp(getenv("ZCDMA_BRIEF") ?: "", "yes");
 }
 
-unsigned int zc_one_in(void)
+/*
+ * Of six in a row each target has one, and another one in the next row: where there are six
+ * values of a thing, a share must not be one of these values.
+ */
+bool zc_my_share(unsigned int number)
 {
-	return zc_brief() ? 6 : 1;
+	unsigned int share = strtoul(getenv("ZCDMA_SHARE") ?: "0", NULL, 10);
+	unsigned int row = number / ZC_SHARES;
+
+	return !zc_brief() || (number + row + row / ZC_SHARES) % ZC_SHARES == share;
 }
 
-void zc_leave_out_software(void)
+unsigned int zc_largest_share(unsigned int count)
 {
-	if (!zc_lacks("software"))
-		return;
-	puts("1..0 # SKIP lacks software: another target has these tests");
-	exit(KSFT_SKIP);
+	return zc_brief() ? (count + ZC_SHARES - 1) / ZC_SHARES : count;
 }
 
 __u64 zc_now_ms(void)
@@ -128,6 +141,23 @@ int zc_session(const char *name, __u32 depth)
 	return err;
 }
 
+int zc_session_and_channel(const char *name, __u32 depth, char channel[ZCDMA_NAME_LEN])
+{
+	struct zcdma_query_channel query = { .flags = ZCDMA_QUERY_ATTACHED };
+	int fd = zc_session(name, depth);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = zc_ioctl(fd, ZCDMA_IOC_QUERY_CHANNEL, &query);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	strcpy(channel, query.out_name);
+	return fd;
+}
+
 struct zcdma_get_info zc_info(int fd)
 {
 	struct zcdma_get_info info = { 0 };
@@ -194,6 +224,28 @@ struct zcdma_op zc_fill_op(void *dst, __u8 byte, size_t len, __u64 user_data)
 	};
 }
 
+struct zcdma_op zc_send_op(const void *src, size_t len, __u64 user_data)
+{
+	return (struct zcdma_op){
+		.opcode = ZCDMA_OP_SEND, .src = zc_ptr(src), .len = len, .user_data = user_data,
+	};
+}
+
+struct zcdma_op zc_recv_op(void *dst, size_t len, __u64 user_data)
+{
+	return (struct zcdma_op){
+		.opcode = ZCDMA_OP_RECV, .dst = zc_ptr(dst), .len = len, .user_data = user_data,
+	};
+}
+
+struct zcdma_op zc_buffer_op(int dst_id, __u64 dst, int src_id, __u64 src, size_t len)
+{
+	return (struct zcdma_op){
+		.opcode = ZCDMA_OP_COPY, .dst_buffer = dst_id, .dst = dst,
+		.src_buffer = src_id, .src = src, .len = len,
+	};
+}
+
 static int submit(int fd, struct zcdma_submit *what, __u32 *accepted)
 {
 	int err = zc_ioctl(fd, ZCDMA_IOC_SUBMIT, what);
@@ -226,11 +278,13 @@ int zc_submit_wait(int fd, const struct zcdma_op *ops, __u32 count,
 /* A completion of success that keeps its promises. */
 static int judge(const struct zcdma_completion *c, const struct zcdma_op *op)
 {
-	if (c->user_data != op->user_data || c->__reserved || c->done > op->len)
+	__u64 all = op->opcode == ZCDMA_OP_COPY_2D ? op->rows * op->len : op->len;
+
+	if (c->user_data != op->user_data || c->__reserved || c->done > all)
 		return -EBADMSG;
 	if (c->res)
 		return c->res;
-	if (c->done != op->len || !(c->flags & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE)))
+	if (c->done != all || !(c->flags & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE)))
 		return -EBADMSG;
 	return 0;
 }
@@ -331,7 +385,10 @@ short zc_poll(int fd, short events, int ms)
 	struct pollfd p = { .fd = fd, .events = events };
 	__u64 start = zc_now_ms();
 
-	if (poll(&p, 1, ms) <= 0)
+	/* What is there at once is, however long it takes us to look. */
+	if (poll(&p, 1, 0) > 0)
+		return p.revents;
+	if (!ms || poll(&p, 1, ms) <= 0)
 		return 0;
 	/* At the end of its time poll() looks once more: that is not being woken. */
 	if (ms > 0 && zc_now_ms() - start >= ms) {
@@ -349,6 +406,13 @@ int zc_cancel(int fd, __u64 user_data, __u32 flags, __u32 *cancelled)
 	if (cancelled)
 		*cancelled = what.out_cancelled;
 	return err;
+}
+
+int zc_drain(int fd, __u32 ms)
+{
+	struct zcdma_drain what = { .timeout_ms = ms };
+
+	return zc_ioctl(fd, ZCDMA_IOC_DRAIN, &what);
 }
 
 int zc_register(int fd, const void *memory, size_t len, __u32 flags)
@@ -394,8 +458,11 @@ static void limit_memlock(rlim_t bytes)
 
 void zc_become_user(size_t memlock)
 {
+	struct stat node = { 0 };
+
+	stat(ZCDMA_DEVICE, &node);
 	limit_memlock(memlock);
-	CHILD_CHECK(!setgroups(0, NULL));
+	CHILD_CHECK(!setgroups(!!node.st_gid, &node.st_gid));
 	CHILD_CHECK(!setresgid(ZC_USER, ZC_USER, ZC_USER));
 	CHILD_CHECK(!setresuid(ZC_USER, ZC_USER, ZC_USER));
 }
@@ -403,6 +470,28 @@ void zc_become_user(size_t memlock)
 void zc_unlimit_memlock(void)
 {
 	limit_memlock(RLIM_INFINITY);
+}
+
+static atomic_uint signals;
+
+static void count_signal(int sig)
+{
+	signals++;
+}
+
+void zc_signal_each_ms(unsigned int ms, int flags)
+{
+	struct timeval time = { ms / 1000, ms % 1000 * 1000 };
+	struct itimerval timer = { time, time };
+	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
+
+	CHILD_CHECK(!sigaction(SIGALRM, &action, NULL));
+	CHILD_CHECK(!setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+unsigned int zc_signals(void)
+{
+	return signals;
 }
 
 int zc_wait(pid_t pid)
@@ -413,6 +502,53 @@ int zc_wait(pid_t pid)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* The first line of /proc/PID/@name, or "". */
+static void proc_line(pid_t pid, const char *name, char *line, int size)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	f = fopen(path, "re");
+	if (!f || !fgets(line, size, f))
+		line[0] = 0;
+	if (f)
+		fclose(f);
+}
+
+/* The state stands behind the name, which may have blanks and brackets. */
+static bool can_be_woken(pid_t pid)
+{
+	char line[512], *end;
+
+	proc_line(pid, "stat", line, sizeof(line));
+	end = strrchr(line, ')');
+	return end && !strncmp(end, ") S", 3);
+}
+
+bool zc_sleeps_in(pid_t pid, long number)
+{
+	__u64 end = zc_now_ms() + 20000;
+	char line[512];
+
+	do {
+		/* "4 0x1 ...", or "running" */
+		proc_line(pid, "syscall", line, sizeof(line));
+		if (isdigit(line[0]) && atol(line) == number && can_be_woken(pid))
+			return true;
+		zc_sleep_ms(1);
+	} while (zc_now_ms() < end);
+	fprintf(stderr, "# process %d does not sleep in system call %ld: %s\n", pid, number, line);
+	return false;
+}
+
+void zc_wchan(pid_t pid, char function[64])
+{
+	proc_line(pid, "wchan", function, 64);
+	if (!strcmp(function, "0"))
+		function[0] = 0;
 }
 
 unsigned long zc_number_in(const char *path, const char *key)
@@ -450,6 +586,14 @@ long zc_pinned_pages(void)
 	zc_write_file("/proc/sys/vm/stat_refresh", "1");
 	return zc_number_in("/proc/vmstat", "nr_foll_pin_acquired") -
 	       zc_number_in("/proc/vmstat", "nr_foll_pin_released");
+}
+
+long zc_pinned_baseline(void)
+{
+	if (!zc_pinned_falls_to(0, 20000))
+		fprintf(stderr, "# %ld pages are pinned before the test begins\n",
+			zc_pinned_pages());
+	return 0;
 }
 
 bool zc_pinned_falls_to(long pages, unsigned int ms)

@@ -24,27 +24,25 @@ const char *zc_provider(void);
 /* Is the target declared to lack this capability? Only then a test may be skipped. */
 bool zc_lacks(const char *capability);
 
+/* Does each mapping for DMA go through a bounce buffer? Tests of that are skipped elsewhere. */
+bool zc_bounces(void);
+#define ZC_NO_BOUNCE_BUFFERS	"lacks bounce-buffers: the engine reaches all memory"
+
 /*
  * Will fewer rounds do here, because another machine runs them all? So they will for 32 bits:
  * where those are not the machine's, the same program with 64 runs besides.
  */
 bool zc_brief(void);
 
-/* Tests of all combinations of something take one of so many, by chance which. */
-unsigned int zc_one_in(void);
-
 /*
- * All tests of this program are of the software engine itself. They are left out where
- * another target has them and nothing would be different.
+ * Of all combinations of something a brief target tries one of ZC_SHARES, and six targets
+ * together try all: is combination @number, from 0 on, this target's?
  */
-#define ZC_SOFTWARE_ENGINE_ONLY()					\
-	static void __attribute__((constructor)) zc_leave_out(void)	\
-	{								\
-		zc_leave_out_software();				\
-	}
+#define ZC_SHARES	6
+bool zc_my_share(unsigned int number);
 
-/* Skip all tests, before main(), if the target is declared so. */
-void zc_leave_out_software(void);
+/* Of @count combinations no target has more than so many. */
+unsigned int zc_largest_share(unsigned int count);
 
 /* ---- time and chance ---- */
 
@@ -68,6 +66,9 @@ int zc_attach(int fd, const char *name, __u32 depth);
 /* Open and attach: a descriptor or -errno. */
 int zc_session(const char *name, __u32 depth);
 
+/* The same; the name of the channel that it got is put into @channel, which may be @name. */
+int zc_session_and_channel(const char *name, __u32 depth, char channel[ZCDMA_NAME_LEN]);
+
 struct zcdma_get_info zc_info(int fd);
 __u32 zc_outstanding(int fd);
 
@@ -86,6 +87,11 @@ static inline __u64 zc_ptr(const void *p)
 
 struct zcdma_op zc_copy_op(void *dst, const void *src, size_t len, __u64 user_data);
 struct zcdma_op zc_fill_op(void *dst, __u8 byte, size_t len, __u64 user_data);
+struct zcdma_op zc_send_op(const void *src, size_t len, __u64 user_data);
+struct zcdma_op zc_recv_op(void *dst, size_t len, __u64 user_data);
+
+/* A copy between two registered buffers, at offsets. */
+struct zcdma_op zc_buffer_op(int dst_id, __u64 dst, int src_id, __u64 src, size_t len);
 
 /* @accepted may be NULL. */
 int zc_submit(int fd, const struct zcdma_op *ops, __u32 count, __u32 *accepted);
@@ -111,6 +117,9 @@ short zc_poll(int fd, short events, int ms);
 
 int zc_cancel(int fd, __u64 user_data, __u32 flags, __u32 *cancelled);
 
+/* Wait until no engine has anything of the session, for @ms at most. */
+int zc_drain(int fd, __u32 ms);
+
 /* ---- registered memory ---- */
 
 /* The buffer's id, or -errno. */
@@ -127,14 +136,33 @@ char *zc_map_edge(void);
 
 /* ---- other processes ---- */
 
-/* As an ordinary user, without any capability, who may lock @memlock bytes. */
+/*
+ * As an ordinary user, without any capability, who may lock @memlock bytes. Of the device's
+ * group, unless that is root's.
+ */
 void zc_become_user(size_t memlock);
 
 /* For root: as much memory as a test wants. */
 void zc_unlimit_memlock(void);
 
+/*
+ * A signal each @ms, so that one surely comes when a call sleeps, and ends it, or with SA_RESTART
+ * in @flags may have it restarted; 0: no more. And how many came so far.
+ */
+void zc_signal_each_ms(unsigned int ms, int flags);
+unsigned int zc_signals(void);
+
 /* How a child ended: its exit status, or -(the signal that ended it). */
 int zc_wait(pid_t pid);
+
+/*
+ * Wait until the process sleeps in this system call, SYS_write or the like, where a signal can
+ * wake it: false after 20 s. So nobody needs to guess how long it takes to get there.
+ */
+bool zc_sleeps_in(pid_t pid, long number);
+
+/* In which function of the kernel it sleeps; "" if it does not. Root only. */
+void zc_wchan(pid_t pid, char function[64]);
 
 /* Where there is no harness (in children, in helpers): complain and end. */
 #define CHILD_CHECK(condition) do { \
@@ -157,6 +185,13 @@ int zc_write_file(const char *path, const char *text);
 
 /* Pages that the whole kernel has pinned for DMA and not yet unpinned. */
 long zc_pinned_pages(void);
+
+/*
+ * What that number is when a test begins: 0, once all is released that tests before have had.
+ * Taken while it is not, the number would hide as large a leak. If it does not fall to 0, that
+ * is told, and the test will find pages that are pinned.
+ */
+long zc_pinned_baseline(void);
 
 /* Wait for that number to fall to @pages (or below): false if it did not within @ms. */
 bool zc_pinned_falls_to(long pages, unsigned int ms);

@@ -7,21 +7,31 @@
  *
  *	softdma.c	the device: from probe to the last client's farewell
  *	softdma_chan.c	a channel: descriptors, thread, dmaengine's calls
+ *	softdma_complete.c	how a descriptor ends
  *	softdma_move.c	how the bytes are moved
  *	softdma_slave.c	the devices at the channels: FIFOs, their pace, rings of periods
- *	softdma_knobs.c	what the engine is told to be, and which faults it is told to have
+ *	softdma_traits.c	what the engine is told to be
+ * for tests of clients, left out of a build with SOFTDMA_TESTS=n:
+ *	softdma_quirks.c	as which awkward engine it is told to behave
+ *	softdma_faults.c	what it is told to do wrong
+ *	softdma_ledger.c	DMA addresses of its own, and a judgement on their use;
+ *	softdma_dma_ops.c, softdma_mapping.c	belong to it
  *
  * A channel has a thread while a client holds it, and a pool of descriptors that was allocated
  * with it, so nothing is allocated on the way of a transfer.
  *
  * The bytes are moved by a CPU through the kernel's own mapping. So the device is cache coherent
- * wherever the data cache does not alias, sees all memory, and must not sit behind an IOMMU.
+ * wherever the data cache does not alias, sees all memory, and must not sit behind an IOMMU. (With
+ * a ledger it is its own IOMMU.)
  *
  * Locks, outermost first:
  *	dma_list_mutex (dmaengine's)	around alloc and free of a channel
  *	softdma.mutex			threads start and stop
+ *	softdma_chan.callback_lock	while a callback runs, only if so configured; prep, submit
+ *					and issue_pending wait for it first
  *	softdma_chan.prep_lock		from prep to submit, only if so configured
- *	softdma_chan.lock		lists, cookies, state, a slave's bytes; taken in any context
+ *	softdma_ledger.lock		mappings, the bytes while they are moved; with a ledger
+ *	softdma_chan.lock		lists, cookies, state, a slave's bytes; in any context
  * Callbacks run without prep_lock and lock. The thread takes neither mutex, so it can be stopped
  * under both.
  *
@@ -36,9 +46,17 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "../compat.h"
 #include "softdma.h"
 
 static LLIST_HEAD(softdma_retired);
+
+static void softdma_free(struct softdma *s)
+{
+	softdma_ledger_destroy(s);
+	softdma_slave_free(s);
+	kfree(s);
+}
 
 static bool softdma_no_channel(struct dma_chan *chan, void *unused)
 {
@@ -64,8 +82,7 @@ static void softdma_reap(struct work_struct *unused)
 	llist_for_each_entry_safe(s, next, retired, retired) {
 		for (i = 0; i < s->traits.channels; i++)
 			put_device(&s->chans[i].chan.dev->device);
-		softdma_slave_free(s);
-		kfree(s);
+		softdma_free(s);
 	}
 }
 
@@ -104,25 +121,43 @@ static void softdma_dma_init(struct softdma *s, struct device *dev)
 		softdma_chan_init(s, &s->chans[i]);
 }
 
-static int softdma_limits_init(struct device *dev, const struct softdma_traits *t)
+/*
+ * The DMA API gets by without the ledger from here on, and must not touch caches at the ledger's
+ * addresses: clients unmap after this, too. Nothing is moved any more, and the device's memory is
+ * there still, which dma_async_device_unregister() may give to softdma_reap().
+ */
+static void softdma_detach(struct softdma *s)
 {
+	compat_set_dma_coherent(s->dma.dev, true);
+	softdma_ledger_detach(s);
+}
+
+/* What the DMA API is to know of the device. */
+static int softdma_limits_init(struct softdma *s, struct device *dev)
+{
+	const struct softdma_traits *t = &s->traits;
+	int err;
+
 	/* A bus address must be a physical one: the CPU has no other way to the bytes. */
 	if (device_iommu_mapped(dev) || get_dma_ops(dev)) {
 		dev_err(dev, "cannot work behind an IOMMU: a CPU moves the bytes\n");
 		return -ENODEV;
 	}
-#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
-	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
-	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	err = softdma_ledger_create(s);
+	if (err)
+		return err;
 	/*
 	 * The CPU leaves the target in its cache. On machines where devices do not see the cache,
-	 * unmapping would throw it away.
+	 * unmapping would throw it away. The ledger touches no cache, and may want to see that
+	 * clients do all that such a machine needs.
 	 */
-	dev->dma_coherent = true;
-#endif
+	compat_set_dma_coherent(dev, !(s->ledger && t->ledger_incoherent));
 	dma_set_max_seg_size(dev, t->max_segment);
 	dma_set_seg_boundary(dev, t->boundary ? t->boundary - 1 : ULONG_MAX);
-	return dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	if (err)
+		softdma_detach(s);
+	return err;
 }
 
 static void softdma_remove(void *data)
@@ -130,10 +165,12 @@ static void softdma_remove(void *data)
 	struct softdma *s = data;
 	unsigned int i;
 
+	softdma_remove_delay(s);
 	softdma_faults_remove(s);
 
 	for (i = 0; i < s->traits.channels; i++)
 		softdma_chan_kill(&s->chans[i]);
+	softdma_detach(s);
 
 	/* While a client holds a channel the device stays listed: let nobody find it any more. */
 	dma_cap_clear(DMA_MEMCPY, s->dma.cap_mask);
@@ -154,26 +191,26 @@ static int softdma_probe(struct platform_device *pdev)
 	err = softdma_traits_read(dev, &traits);
 	if (err)
 		return err;
-	err = softdma_limits_init(dev, &traits);
-	if (err)
-		return err;
-
 	s = kzalloc(struct_size(s, chans, traits.channels), GFP_KERNEL);
 	if (!s)
 		return -ENOMEM;
 	s->traits = traits;
 	mutex_init(&s->mutex);
 	softdma_dma_init(s, dev);
-	err = softdma_slave_init(s);
+	platform_set_drvdata(pdev, s);
+	err = softdma_limits_init(s, dev);
 	if (err)
 		goto free;
+	err = softdma_slave_init(s);
+	if (err)
+		goto detach;
 	softdma_faults_create(s);
 
 	err = dma_async_device_register(&s->dma);
 	if (err) {
 		dev_err(dev, "dmaengine refused %u channels: %d\n", traits.channels, err);
 		softdma_faults_remove(s);
-		goto free;
+		goto detach;
 	}
 	/*
 	 * Unregistering frees chan->dev, yet the device stays listed while a client holds one of
@@ -182,12 +219,12 @@ static int softdma_probe(struct platform_device *pdev)
 	for (i = 0; i < traits.channels; i++)
 		get_device(&s->chans[i].chan.dev->device);
 
-	platform_set_drvdata(pdev, s);
 	return devm_add_action_or_reset(dev, softdma_remove, s);
 
+detach:
+	softdma_detach(s);
 free:
-	softdma_slave_free(s);
-	kfree(s);
+	softdma_free(s);
 	return err;
 }
 

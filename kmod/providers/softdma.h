@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * softdma: what the engine (softdma.c) and its knobs (softdma_knobs.c) share.
+ * softdma: what the engine (softdma.c), its channels and the movers share.
  */
 #ifndef SOFTDMA_H
 #define SOFTDMA_H
@@ -17,48 +17,12 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "softdma_faults.h"
+#include "softdma_ledger.h"
+#include "softdma_traits.h"
+
 /* Descriptors of a channel, preallocated when a client takes it. */
 #define SOFTDMA_POOL		256
-
-enum softdma_context {
-	SOFTDMA_THREAD,
-	SOFTDMA_SOFTIRQ,
-	SOFTDMA_HARDIRQ,
-};
-
-/* What the engine is: module parameters, frozen while the device is bound. */
-struct softdma_traits {
-	unsigned int channels;
-	unsigned int align;		/* bytes, a power of two */
-	unsigned int max_segment;	/* bytes; advertised only */
-	unsigned int boundary;		/* bytes, a power of two; 0: none */
-	bool coarse_residue;
-	bool unordered;
-	bool no_memset;
-	bool no_terminate;
-	bool prep_sleeps;
-	bool lock_until_submit;
-	bool no_result;
-	unsigned int fifo;		/* bytes, a power of two */
-	unsigned int rate;		/* bytes/s of a slave transfer; 0: as fast as it goes */
-	bool source;			/* what slaves send comes by itself and does not wait */
-	enum softdma_context context;
-};
-
-/* What goes wrong: debugfs, takes effect at once, forgotten at unbind. */
-struct softdma_faults {
-	u32 delay_us;
-	u32 stall_us;
-	u32 loose_pause;
-	u32 late_calls;
-	u32 hang;
-	u32 fail_result;
-	u32 max_len;
-	u32 pool;
-	atomic_t fail_nth;
-	atomic_t violations;
-	struct dentry *dir;
-};
 
 enum softdma_kind {
 	SOFTDMA_COPY,
@@ -80,7 +44,7 @@ struct softdma_desc {
 	dma_addr_t src;
 	size_t len;
 	size_t done;		/* written by the thread alone; of a ring, in this round */
-	u8 value;		/* of a fill */
+	u32 value;		/* of a fill: a byte, or a word (memset_words) */
 	enum dma_transfer_direction dir;	/* slave and cyclic, down to seg_done */
 	struct softdma_seg *segs;	/* &one, or allocated */
 	struct softdma_seg one;
@@ -89,7 +53,18 @@ struct softdma_desc {
 	size_t period;		/* of a ring */
 	bool killed;		/* terminated while active: no callback */
 	bool skipped;		/* its successor went first (unordered) */
+	bool released;		/* its client has gone: no callback (release_runs_on) */
+	bool at_rest;		/* the thread moves no byte of it any more */
+	bool accused;		/* of a violation */
+	const char *accusation;	/* not told yet */
+	dma_addr_t accused_at;
+	bool ends_short;	/* half of it is all there will be (short_nth) */
 };
+
+static inline bool softdma_is_slave(const struct softdma_desc *d)
+{
+	return d->kind == SOFTDMA_SLAVE || d->kind == SOFTDMA_CYCLIC;
+}
 
 /**
  * struct softdma_chan - a channel and its thread
@@ -113,9 +88,13 @@ struct softdma_desc {
  * @failed: last one that ended in an error
  * @wait: the thread sleeps here
  * @quiet: device_synchronize sleeps here
- * @thread: exists while a client holds the channel; guarded by the engine's mutex
- * @pool: the descriptors; guarded by the engine's mutex
- * @prep_lock: held from prep to submit where the engine is told to be such a one
+ * @held: a client holds the channel; guarded by the engine's mutex, as the next two are
+ * @thread: exists while a client holds the channel, and while it runs on for one that has gone
+ * @pool: the descriptors, for as long
+ * @prep_lock: held from prep to submit (lock_until_submit)
+ * @callback_lock: held while a callback runs (locked_callbacks)
+ * @callback_owner: whose callback that is
+ * @late: callbacks that have not come yet (late_us)
  * @callback: what to call next, if anything
  * @callback_param: its argument
  * @result: its other argument
@@ -153,9 +132,13 @@ struct softdma_chan {
 
 	wait_queue_head_t wait;
 	wait_queue_head_t quiet;
+	bool held;
 	struct task_struct *thread;
 	struct softdma_desc *pool;
 	spinlock_t prep_lock;		/* from prep to submit */
+	spinlock_t callback_lock;	/* while a callback runs */
+	struct task_struct *callback_owner;
+	struct softdma_late late;
 
 	dma_async_tx_callback callback;
 	dma_async_tx_callback_result callback_result;
@@ -178,6 +161,10 @@ struct softdma {
 	struct dma_device dma;
 	struct softdma_traits traits;
 	struct softdma_faults faults;
+	struct softdma_ledger *ledger;
+	atomic_t violations;
+	unsigned long absent;		/* bit 0: the last channel is gone */
+	bool leaving;			/* the driver is unbound, slowly (remove_delay_ms) */
 	struct mutex mutex;		/* starting and stopping of threads */
 	struct llist_node retired;
 	struct softdma_chan chans[];
@@ -193,10 +180,19 @@ void softdma_chan_ops(struct dma_device *dma, const struct softdma_traits *trait
 void softdma_chan_init(struct softdma *s, struct softdma_chan *sc);
 void softdma_chan_kill(struct softdma_chan *sc);
 struct softdma_desc *softdma_get(struct softdma_chan *sc, unsigned long flags);
+
+void softdma_drop(struct softdma_chan *sc, struct list_head *dropped);
+void softdma_quiesce(struct softdma_chan *sc);
+
+void softdma_complete_init(struct softdma_chan *sc);
+void softdma_recycle(struct softdma_chan *sc, struct softdma_desc *d);
+void softdma_finish(struct softdma_chan *sc, struct softdma_desc *d,
+		    enum dmaengine_tx_result result);
 bool softdma_tell(struct softdma_chan *sc, struct softdma_desc *d);
 
 enum dmaengine_tx_result softdma_move(struct softdma_chan *sc, struct softdma_desc *d, size_t end);
-size_t softdma_reach(phys_addr_t pa, size_t n);
+size_t softdma_translate(struct softdma *s, struct softdma_desc *d, dma_addr_t addr, size_t n,
+			 phys_addr_t *pa);
 void *softdma_map(phys_addr_t pa);
 
 static inline struct softdma_chan *to_softdma_chan(struct dma_chan *chan)
@@ -208,20 +204,10 @@ void softdma_slave_ops(struct dma_device *dma);
 int softdma_slave_init(struct softdma *s);
 void softdma_slave_free(struct softdma *s);
 void softdma_slave_open(struct softdma_chan *sc);
-void softdma_slave_close(struct softdma_chan *sc);
 void softdma_slave_forget(struct softdma_desc *d);
 void softdma_slave_missed(struct softdma_chan *sc, struct softdma_desc *d, u64 since);
 enum dmaengine_tx_result softdma_slave_chunk(struct softdma_chan *sc, struct softdma_desc *d,
 					     size_t n);
 enum dmaengine_tx_result softdma_cycle(struct softdma_chan *sc, struct softdma_desc *d);
-
-int softdma_traits_read(struct device *dev, struct softdma_traits *traits);
-
-void softdma_faults_create(struct softdma *s);
-void softdma_faults_remove(struct softdma *s);
-bool softdma_faults_armed(struct softdma_faults *f);
-void softdma_faults_stall(struct softdma_faults *f);
-enum dmaengine_tx_result softdma_faults_strike(struct softdma_chan *sc, struct softdma_desc *d);
-bool softdma_accepts(struct softdma *s, dma_addr_t dst, dma_addr_t src, size_t len);
 
 #endif

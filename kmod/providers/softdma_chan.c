@@ -22,153 +22,9 @@ static struct softdma_desc *to_softdma_desc(struct dma_async_tx_descriptor *tx)
 	return container_of(tx, struct softdma_desc, tx);
 }
 
-/* --- completing --- */
-
-static void softdma_call(struct softdma_chan *sc)
-{
-	if (sc->callback_result)
-		sc->callback_result(sc->callback_param, &sc->result);
-	else if (sc->callback)
-		sc->callback(sc->callback_param);
-}
-
-static void softdma_call_softirq(struct tasklet_struct *tasklet)
-{
-	struct softdma_chan *sc = from_tasklet(sc, tasklet, tasklet);
-
-	softdma_call(sc);
-	complete(&sc->called);
-}
-
-static void softdma_call_hardirq(struct irq_work *irq_work)
-{
-	struct softdma_chan *sc = container_of(irq_work, struct softdma_chan, irq_work);
-
-	softdma_call(sc);
-	complete(&sc->called);
-}
-
-static void softdma_deliver(struct softdma_chan *sc)
-{
-	switch (sc->engine->traits.context) {
-	case SOFTDMA_THREAD:
-		/* Clients know callbacks from tasklets, and lock accordingly. */
-		local_bh_disable();
-		softdma_call(sc);
-		local_bh_enable();
-		break;
-	case SOFTDMA_SOFTIRQ:
-		tasklet_schedule(&sc->tasklet);
-		wait_for_completion(&sc->called);
-		break;
-	case SOFTDMA_HARDIRQ:
-		irq_work_queue(&sc->irq_work);
-		wait_for_completion(&sc->called);
-		break;
-	}
-}
-
-static void softdma_recycle(struct softdma_chan *sc, struct softdma_desc *d)
-{
-	lockdep_assert_held(&sc->lock);
-	softdma_slave_forget(d);
-	if (async_tx_test_ack(&d->tx)) {
-		list_add(&d->node, &sc->free);
-		sc->used--;
-	} else {
-		list_add_tail(&d->node, &sc->unacked);
-	}
-}
-
-/* The bytes of @d are at rest: note how it ended and what to call. False: call nobody. */
-static bool softdma_settle(struct softdma_chan *sc, struct softdma_desc *d,
-			   enum dmaengine_tx_result result)
-{
-	bool mute = sc->engine->traits.no_result;
-
-	lockdep_assert_held(&sc->lock);
-	/* An engine that cannot tell an error must not call an aborted descriptor done. */
-	if (d->killed || (mute && sc->dead))
-		return false;
-
-	/* From here on terminate_all comes too late for it. */
-	sc->active = NULL;
-	sc->calling = true;
-	sc->completed = d->tx.cookie;
-	if (result != DMA_TRANS_NOERROR && !mute)
-		sc->failed = d->tx.cookie;
-	sc->callback = d->tx.callback;
-	sc->callback_result = d->tx.callback_result;
-	sc->callback_param = d->tx.callback_param;
-	sc->result.result = mute ? DMA_TRANS_NOERROR : result;
-	sc->result.residue = mute ? 0 : d->len - d->done;
-	return true;
-}
-
-static void softdma_finish(struct softdma_chan *sc, struct softdma_desc *d,
-			   enum dmaengine_tx_result result)
-{
-	bool settled;
-
-	spin_lock_irq(&sc->lock);
-	settled = softdma_settle(sc, d, result);
-	spin_unlock_irq(&sc->lock);
-
-	dma_descriptor_unmap(&d->tx);
-	if (settled)
-		dma_run_dependencies(&d->tx);
-
-	spin_lock_irq(&sc->lock);
-	sc->active = NULL;	/* or terminate_all would kill its next owner's transfer */
-	softdma_recycle(sc, d);
-	spin_unlock_irq(&sc->lock);
-
-	if (settled && (sc->callback || sc->callback_result))
-		softdma_deliver(sc);
-
-	spin_lock_irq(&sc->lock);
-	sc->calling = false;
-	sc->finished++;
-	spin_unlock_irq(&sc->lock);
-	if (wq_has_sleeper(&sc->quiet))
-		wake_up_all(&sc->quiet);
-}
-
-/*
- * A period of a ring is complete, and the ring goes on. False: it does not. Each call counts as
- * "finished", so that synchronize need not wait for the end of a ring.
- */
-bool softdma_tell(struct softdma_chan *sc, struct softdma_desc *d)
-{
-	bool calls = d->tx.flags & DMA_PREP_INTERRUPT;
-
-	spin_lock_irq(&sc->lock);
-	if (d->killed)
-		calls = false;
-	sc->calling = calls;
-	sc->callback = d->tx.callback;
-	sc->callback_result = d->tx.callback_result;
-	sc->callback_param = d->tx.callback_param;
-	sc->result.result = DMA_TRANS_NOERROR;
-	sc->result.residue = d->len - d->done;
-	spin_unlock_irq(&sc->lock);
-	if (!calls)
-		return !softdma_cut(d);
-
-	if (sc->callback || sc->callback_result)
-		softdma_deliver(sc);
-
-	spin_lock_irq(&sc->lock);
-	sc->calling = false;
-	sc->finished++;
-	spin_unlock_irq(&sc->lock);
-	if (wq_has_sleeper(&sc->quiet))
-		wake_up_all(&sc->quiet);
-	return !softdma_cut(d);
-}
-
 /* --- the thread --- */
 
+/* The next descriptor is the active one now. */
 static struct softdma_desc *softdma_take(struct softdma_chan *sc)
 {
 	struct softdma_desc *d;
@@ -197,7 +53,8 @@ static enum dmaengine_tx_result softdma_run(struct softdma_chan *sc, struct soft
 {
 	enum dmaengine_tx_result result = DMA_TRANS_NOERROR;
 
-	if (d->kind == SOFTDMA_SLAVE || d->kind == SOFTDMA_CYCLIC)
+	softdma_faults_count(&sc->engine->faults);
+	if (softdma_is_slave(d))
 		softdma_slave_missed(sc, d, sc->idle_since);
 	if (d->kind == SOFTDMA_CYCLIC)
 		return softdma_cycle(sc, d);
@@ -206,7 +63,9 @@ static enum dmaengine_tx_result softdma_run(struct softdma_chan *sc, struct soft
 		if (result == DMA_TRANS_NOERROR)
 			result = softdma_faults_strike(sc, d);
 	}
-	return result == DMA_TRANS_NOERROR ? softdma_move(sc, d, d->len) : result;
+	if (result != DMA_TRANS_NOERROR || d->ends_short)
+		return result;
+	return softdma_move(sc, d, d->len);
 }
 
 static int softdma_thread(void *data)
@@ -229,26 +88,6 @@ static int softdma_thread(void *data)
 
 /* --- dmaengine: prepare, submit, issue --- */
 
-/*
- * ioatdma and plx_dma hold a lock from prep to submit; told to, so does this engine. No checker
- * can follow a lock across two calls, so none is told.
- */
-static void softdma_prep_lock(struct softdma_chan *sc)
-{
-	if (sc->engine->traits.lock_until_submit) {
-		spin_lock_bh(&sc->prep_lock);
-		__release(&sc->prep_lock);
-	}
-}
-
-static void softdma_prep_unlock(struct softdma_chan *sc)
-{
-	if (sc->engine->traits.lock_until_submit) {
-		__acquire(&sc->prep_lock);
-		spin_unlock_bh(&sc->prep_lock);
-	}
-}
-
 static void softdma_reclaim_acked(struct softdma_chan *sc)
 {
 	struct softdma_desc *d, *next;
@@ -268,7 +107,7 @@ static struct softdma_desc *softdma_get_free(struct softdma_chan *sc)
 
 	spin_lock_irqsave(&sc->lock, flags);
 	softdma_reclaim_acked(sc);
-	if (!sc->dead && sc->used < READ_ONCE(sc->engine->faults.pool))
+	if (!sc->dead && !softdma_faults_no_descriptor(sc))
 		d = list_first_entry_or_null(&sc->free, struct softdma_desc, node);
 	if (d) {
 		list_del(&d->node);
@@ -283,13 +122,10 @@ struct softdma_desc *softdma_get(struct softdma_chan *sc, unsigned long flags)
 {
 	struct softdma_desc *d;
 
-	if (sc->engine->traits.prep_sleeps)
-		usleep_range(100, 200);
-
-	softdma_prep_lock(sc);
+	softdma_prep_begin(sc);
 	d = softdma_get_free(sc);
 	if (!d) {
-		softdma_prep_unlock(sc);
+		softdma_prep_end(sc);
 		return NULL;
 	}
 
@@ -304,6 +140,11 @@ struct softdma_desc *softdma_get(struct softdma_chan *sc, unsigned long flags)
 	d->seg_done = 0;
 	d->killed = false;
 	d->skipped = false;
+	d->released = false;
+	d->at_rest = false;
+	d->accused = false;
+	d->accusation = NULL;
+	d->ends_short = false;
 	return d;
 }
 
@@ -312,7 +153,7 @@ static struct softdma_desc *softdma_prep(struct softdma_chan *sc, dma_addr_t dst
 {
 	struct softdma_desc *d;
 
-	if (!softdma_accepts(sc->engine, dst, src, len))
+	if (!softdma_accepts(sc->engine, dst, src, len, len) || len < sc->engine->traits.min_len)
 		return NULL;
 	d = softdma_get(sc, flags);
 	if (!d)
@@ -355,6 +196,7 @@ static dma_cookie_t softdma_submit(struct dma_async_tx_descriptor *tx)
 	dma_cookie_t cookie = -ENODEV;
 	unsigned long flags;
 
+	softdma_callback_wait(sc, "submit");
 	spin_lock_irqsave(&sc->lock, flags);
 	if (!sc->dead) {
 		if (++sc->cookie < DMA_MIN_COOKIE)
@@ -367,19 +209,26 @@ static dma_cookie_t softdma_submit(struct dma_async_tx_descriptor *tx)
 	}
 	spin_unlock_irqrestore(&sc->lock, flags);
 
-	softdma_prep_unlock(sc);
+	softdma_prep_end(sc);
 	return cookie;
 }
 
-static void softdma_issue_pending(struct dma_chan *chan)
+static void softdma_issue(struct softdma_chan *sc)
 {
-	struct softdma_chan *sc = to_softdma_chan(chan);
 	unsigned long flags;
 
 	spin_lock_irqsave(&sc->lock, flags);
 	list_splice_tail_init(&sc->submitted, &sc->issued);
 	spin_unlock_irqrestore(&sc->lock, flags);
 	wake_up(&sc->wait);
+}
+
+static void softdma_issue_pending(struct dma_chan *chan)
+{
+	struct softdma_chan *sc = to_softdma_chan(chan);
+
+	softdma_callback_wait(sc, "issue_pending");
+	softdma_issue(sc);
 }
 
 /* --- dmaengine: status and control --- */
@@ -407,8 +256,7 @@ static bool softdma_is_halted(const struct softdma_chan *sc)
 {
 	const struct softdma_desc *d = sc->active;
 
-	return !d || d->kind == SOFTDMA_SLAVE || d->kind == SOFTDMA_CYCLIC ||
-	       READ_ONCE(sc->halted);
+	return !d || softdma_is_slave(d) || READ_ONCE(sc->halted);
 }
 
 static enum dma_status softdma_pending_status(struct softdma_chan *sc, struct softdma_desc *d,
@@ -463,29 +311,75 @@ static enum dma_status softdma_tx_status(struct dma_chan *chan, dma_cookie_t coo
 	return status;
 }
 
-static int softdma_terminate_all(struct dma_chan *chan)
+/* Descriptors that will not be moved. */
+void softdma_drop(struct softdma_chan *sc, struct list_head *dropped)
 {
-	struct softdma_chan *sc = to_softdma_chan(chan);
 	struct softdma_desc *d, *next;
+	unsigned long flags;
+
+	list_for_each_entry(d, dropped, node)
+		dma_descriptor_unmap(&d->tx);
+
+	spin_lock_irqsave(&sc->lock, flags);
+	list_for_each_entry_safe(d, next, dropped, node)
+		softdma_recycle(sc, d);
+	spin_unlock_irqrestore(&sc->lock, flags);
+}
+
+/* It was not moved, and its client is told that it was (terminate_calls). */
+static void softdma_lie(const struct dma_async_tx_descriptor *tx)
+{
+	const struct dmaengine_result done = { .result = DMA_TRANS_NOERROR };
+
+	local_bh_disable();
+	if (tx->callback_result)
+		tx->callback_result(tx->callback_param, &done);
+	else if (tx->callback)
+		tx->callback(tx->callback_param);
+	local_bh_enable();
+}
+
+static void softdma_lie_of_all(struct softdma_chan *sc, struct list_head *dropped,
+			       const struct dma_async_tx_descriptor *active)
+{
+	struct softdma_desc *d;
+
+	softdma_lie(active);
+	list_for_each_entry(d, dropped, node)
+		if (!softdma_is_slave(d))
+			softdma_lie(&d->tx);
+}
+
+/* Nothing more is moved but the chunk that the thread is at. */
+static void softdma_terminate(struct softdma_chan *sc, bool lie)
+{
+	struct dma_async_tx_descriptor active = { };
 	LIST_HEAD(dropped);
 	unsigned long flags;
 
 	spin_lock_irqsave(&sc->lock, flags);
 	list_splice_tail_init(&sc->issued, &dropped);
 	list_splice_tail_init(&sc->submitted, &dropped);
-	if (sc->active)
+	if (sc->active) {
+		if (!softdma_is_slave(sc->active))
+			active = sc->active->tx;
 		WRITE_ONCE(sc->active->killed, true);
+	}
 	WRITE_ONCE(sc->paused, false);
 	spin_unlock_irqrestore(&sc->lock, flags);
 	wake_up(&sc->wait);
+	if (lie)
+		softdma_lie_of_all(sc, &dropped, &active);
+	softdma_drop(sc, &dropped);
+}
 
-	list_for_each_entry(d, &dropped, node)
-		dma_descriptor_unmap(&d->tx);
+static int softdma_terminate_all(struct dma_chan *chan)
+{
+	struct softdma_chan *sc = to_softdma_chan(chan);
 
-	spin_lock_irqsave(&sc->lock, flags);
-	list_for_each_entry_safe(d, next, &dropped, node)
-		softdma_recycle(sc, d);
-	spin_unlock_irqrestore(&sc->lock, flags);
+	if (sc->engine->traits.terminate_fails || softdma_faults_no_stop(&sc->engine->faults))
+		return -EBUSY;
+	softdma_terminate(sc, sc->engine->traits.terminate_calls);
 	return 0;
 }
 
@@ -499,9 +393,8 @@ static bool softdma_is_quiet(struct softdma_chan *sc)
  * Wait only for what the thread had in its hands when we came: what was submitted since then
  * is nobody's business here, and may hang.
  */
-static void softdma_synchronize(struct dma_chan *chan)
+void softdma_quiesce(struct softdma_chan *sc)
 {
-	struct softdma_chan *sc = to_softdma_chan(chan);
 	unsigned int finished;
 	bool quiet;
 
@@ -514,13 +407,21 @@ static void softdma_synchronize(struct dma_chan *chan)
 		wait_event(sc->quiet, READ_ONCE(sc->finished) != finished);
 }
 
+static void softdma_synchronize(struct dma_chan *chan)
+{
+	struct softdma_chan *sc = to_softdma_chan(chan);
+
+	softdma_quiesce(sc);
+	softdma_late_flush(sc);
+}
+
 static int softdma_pause(struct dma_chan *chan)
 {
 	struct softdma_chan *sc = to_softdma_chan(chan);
 	unsigned long flags;
 
 	spin_lock_irqsave(&sc->lock, flags);
-	sc->loose = !sc->paused && READ_ONCE(sc->engine->faults.loose_pause);
+	sc->loose = !sc->paused && softdma_faults_loose_pause(&sc->engine->faults);
 	WRITE_ONCE(sc->paused, true);
 	spin_unlock_irqrestore(&sc->lock, flags);
 	wake_up(&sc->wait);	/* it may wait for the device */
@@ -541,18 +442,22 @@ static int softdma_resume(struct dma_chan *chan)
 
 /* --- channels come and go --- */
 
-static void softdma_fill_pool(struct softdma_chan *sc)
+static int softdma_create_pool(struct softdma_chan *sc)
 {
 	struct softdma_desc *d;
 
+	sc->pool = kvcalloc(SOFTDMA_POOL, sizeof(*sc->pool), GFP_KERNEL);
+	if (!sc->pool)
+		return -ENOMEM;
 	for (d = sc->pool; d < sc->pool + SOFTDMA_POOL; d++) {
 		dma_async_tx_descriptor_init(&d->tx, &sc->chan);
 		d->tx.tx_submit = softdma_submit;
 		list_add_tail(&d->node, &sc->free);
 	}
+	return 0;
 }
 
-static void softdma_empty_pool(struct softdma_chan *sc)
+static void softdma_destroy_pool(struct softdma_chan *sc)
 {
 	INIT_LIST_HEAD(&sc->free);
 	INIT_LIST_HEAD(&sc->unacked);
@@ -564,6 +469,7 @@ static void softdma_empty_pool(struct softdma_chan *sc)
 static int softdma_start(struct softdma_chan *sc)
 {
 	struct task_struct *thread;
+	int err;
 
 	/*
 	 * Not ENODEV: dmaengine would take the device from its list at that, and once more when
@@ -572,15 +478,15 @@ static int softdma_start(struct softdma_chan *sc)
 	if (sc->dead)
 		return -ENXIO;
 
-	sc->pool = kvcalloc(SOFTDMA_POOL, sizeof(*sc->pool), GFP_KERNEL);
-	if (!sc->pool)
-		return -ENOMEM;
-	softdma_fill_pool(sc);
 	softdma_slave_open(sc);
-
+	if (sc->thread)		/* still at work for the last client */
+		return SOFTDMA_POOL;
+	err = softdma_create_pool(sc);
+	if (err)
+		return err;
 	thread = kthread_run(softdma_thread, sc, "softdma/%d", sc->chan.chan_id);
 	if (IS_ERR(thread)) {
-		softdma_empty_pool(sc);
+		softdma_destroy_pool(sc);
 		return PTR_ERR(thread);
 	}
 	sc->thread = thread;
@@ -597,7 +503,7 @@ static void softdma_stop(struct softdma_chan *sc)
 	kthread_stop(sc->thread);
 	sc->thread = NULL;
 
-	softdma_issue_pending(&sc->chan);
+	softdma_issue(sc);
 	while ((d = softdma_take(sc)))
 		softdma_finish(sc, d, DMA_TRANS_ABORTED);
 	tasklet_kill(&sc->tasklet);
@@ -613,6 +519,9 @@ void softdma_chan_kill(struct softdma_chan *sc)
 
 	mutex_lock(&sc->engine->mutex);
 	softdma_stop(sc);
+	softdma_late_flush(sc);
+	if (!sc->held)
+		softdma_destroy_pool(sc);
 	mutex_unlock(&sc->engine->mutex);
 }
 
@@ -621,8 +530,11 @@ static int softdma_alloc_chan_resources(struct dma_chan *chan)
 	struct softdma_chan *sc = to_softdma_chan(chan);
 	int ret;
 
+	if (READ_ONCE(sc->engine->leaving))
+		softdma_violation(sc->engine, "requested while the driver leaves");
 	mutex_lock(&sc->engine->mutex);
 	ret = softdma_start(sc);
+	sc->held = ret > 0;
 	mutex_unlock(&sc->engine->mutex);
 	return ret;
 }
@@ -632,10 +544,13 @@ static void softdma_free_chan_resources(struct dma_chan *chan)
 	struct softdma_chan *sc = to_softdma_chan(chan);
 
 	mutex_lock(&sc->engine->mutex);
-	softdma_terminate_all(chan);
-	softdma_stop(sc);
-	softdma_slave_close(sc);
-	softdma_empty_pool(sc);
+	sc->held = false;
+	if (!softdma_run_on(sc)) {
+		softdma_terminate(sc, false);
+		softdma_stop(sc);
+		softdma_destroy_pool(sc);
+	}
+	softdma_late_drop(sc);
 	mutex_unlock(&sc->engine->mutex);
 }
 
@@ -645,15 +560,14 @@ void softdma_chan_init(struct softdma *s, struct softdma_chan *sc)
 	sc->chan.device = &s->dma;
 	spin_lock_init(&sc->lock);
 	spin_lock_init(&sc->prep_lock);
+	spin_lock_init(&sc->callback_lock);
 	INIT_LIST_HEAD(&sc->free);
 	INIT_LIST_HEAD(&sc->unacked);
 	INIT_LIST_HEAD(&sc->submitted);
 	INIT_LIST_HEAD(&sc->issued);
 	init_waitqueue_head(&sc->wait);
 	init_waitqueue_head(&sc->quiet);
-	init_completion(&sc->called);
-	tasklet_setup(&sc->tasklet, softdma_call_softirq);
-	init_irq_work(&sc->irq_work, softdma_call_hardirq);
+	softdma_complete_init(sc);
 	list_add_tail(&sc->chan.device_node, &s->dma.channels);
 }
 
@@ -670,6 +584,7 @@ void softdma_chan_ops(struct dma_device *dma, const struct softdma_traits *trait
 	dma->device_resume = softdma_resume;
 	if (!traits->no_terminate) {
 		dma->device_terminate_all = softdma_terminate_all;
-		dma->device_synchronize = softdma_synchronize;
+		if (!traits->no_synchronize)
+			dma->device_synchronize = softdma_synchronize;
 	}
 }

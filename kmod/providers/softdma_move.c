@@ -2,9 +2,9 @@
 /*
  * softdma's bytes: how a channel's thread moves them.
  *
- * A bus address is a physical address here (softdma.c refuses anything else), so the thread finds
- * the bytes in the kernel's own mapping, bounce buffers included. It moves them in chunks, and
- * between two chunks it obeys pause, terminate and the scheduler.
+ * A bus address is a physical address here (softdma.c refuses anything else), or one that the
+ * ledger knows. So the thread finds the bytes in the kernel's own mapping, bounce buffers included.
+ * It moves them in chunks, and between two chunks it obeys pause, terminate and the scheduler.
  */
 #include <linux/dma-direct.h>
 #include <linux/highmem.h>
@@ -19,7 +19,7 @@
  * How many of @n bytes from @pa on one kernel address reaches: all where memory is mapped in one
  * piece, a page's worth in highmem, none where there is no memory.
  */
-size_t softdma_reach(phys_addr_t pa, size_t n)
+static size_t softdma_reach(phys_addr_t pa, size_t n)
 {
 	unsigned long last = PHYS_PFN(pa + n - 1);
 
@@ -74,22 +74,41 @@ static void softdma_copy(void *to, const void *from, size_t n)
 	memcpy(d, s, n);
 }
 
-static enum dmaengine_tx_result softdma_copy_chunk(struct device *dev, struct softdma_desc *d,
-						   size_t n)
+/*
+ * The memory behind a bus address, and how many of @n bytes from there on one kernel address
+ * reaches: 0 where there is none. Between softdma_ledger_lock() and softdma_ledger_unlock().
+ */
+size_t softdma_translate(struct softdma *s, struct softdma_desc *d, dma_addr_t addr, size_t n,
+			 phys_addr_t *pa)
 {
-	phys_addr_t dst = dma_to_phys(dev, d->dst + d->done);
-	phys_addr_t src = dma_to_phys(dev, d->src + d->done);
+	if (s->ledger)
+		n = softdma_ledger_translate(s, d, addr, min_t(size_t, n, SOFTDMA_LEDGER_CHUNK),
+					     pa);
+	else
+		*pa = dma_to_phys(s->dma.dev, addr);
+	return n ? softdma_reach(*pa, n) : 0;
+}
+
+static enum dmaengine_tx_result softdma_copy_locked(struct softdma *s, struct softdma_desc *d,
+						    size_t n)
+{
+	dma_addr_t dst = d->dst + d->done, src = d->src + d->done;
+	phys_addr_t dst_pa, src_pa;
 	void *to, *from;
 
-	n = softdma_reach(src, n);
+	n = softdma_translate(s, d, src, n, &src_pa);
 	if (!n)
 		return DMA_TRANS_READ_FAILED;
-	n = softdma_reach(dst, n);
+	n = softdma_translate(s, d, dst, n, &dst_pa);
 	if (!n)
 		return DMA_TRANS_WRITE_FAILED;
+	if (s->ledger) {
+		softdma_ledger_read(s, d, src, n);
+		softdma_ledger_write(s, d, dst, n);
+	}
 
-	to = softdma_map(dst);
-	from = softdma_map(src);
+	to = softdma_map(dst_pa);
+	from = softdma_map(src_pa);
 	softdma_copy(to, from, n);
 	kunmap_local(from);
 	kunmap_local(to);
@@ -97,18 +116,34 @@ static enum dmaengine_tx_result softdma_copy_chunk(struct device *dev, struct so
 	return DMA_TRANS_NOERROR;
 }
 
-static enum dmaengine_tx_result softdma_fill_chunk(struct device *dev, struct softdma_desc *d,
-						   size_t n)
+/* The next @n bytes of a fill. Of a word each byte has its place among four. */
+static void softdma_fill(struct softdma *s, const struct softdma_desc *d, u8 *to, size_t n)
 {
-	phys_addr_t dst = dma_to_phys(dev, d->dst + d->done);
+	size_t i;
+
+	if (!s->traits.memset_words) {
+		memset(to, d->value, n);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		to[i] = d->value >> 8 * ((d->done + i) % sizeof(d->value));
+}
+
+static enum dmaengine_tx_result softdma_fill_locked(struct softdma *s, struct softdma_desc *d,
+						    size_t n)
+{
+	dma_addr_t dst = d->dst + d->done;
+	phys_addr_t pa;
 	void *to;
 
-	n = softdma_reach(dst, n);
+	n = softdma_translate(s, d, dst, n, &pa);
 	if (!n)
 		return DMA_TRANS_WRITE_FAILED;
+	if (s->ledger)
+		softdma_ledger_write(s, d, dst, n);
 
-	to = softdma_map(dst);
-	memset(to, d->value, n);
+	to = softdma_map(pa);
+	softdma_fill(s, d, to, n);
 	kunmap_local(to);
 	WRITE_ONCE(d->done, d->done + n);
 	return DMA_TRANS_NOERROR;
@@ -130,14 +165,18 @@ static void softdma_halt_while_paused(struct softdma_chan *sc, struct softdma_de
 static enum dmaengine_tx_result softdma_chunk(struct softdma_chan *sc, struct softdma_desc *d,
 					      size_t n)
 {
-	switch (d->kind) {
-	case SOFTDMA_COPY:
-		return softdma_copy_chunk(sc->engine->dma.dev, d, n);
-	case SOFTDMA_FILL:
-		return softdma_fill_chunk(sc->engine->dma.dev, d, n);
-	default:
+	struct softdma *s = sc->engine;
+	enum dmaengine_tx_result result;
+	unsigned long flags;
+
+	if (d->kind != SOFTDMA_COPY && d->kind != SOFTDMA_FILL)
 		return softdma_slave_chunk(sc, d, n);
-	}
+	softdma_faults_stall(&s->faults);
+	softdma_ledger_lock(s, &flags);
+	result = d->kind == SOFTDMA_COPY ? softdma_copy_locked(s, d, n) :
+					   softdma_fill_locked(s, d, n);
+	softdma_ledger_unlock(s, d, flags);
+	return result;
 }
 
 /* Move bytes until @end of them are done. In the channel's thread, without a lock. */

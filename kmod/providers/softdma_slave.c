@@ -4,7 +4,9 @@
  *
  * Each channel has a FIFO. A transfer to the device fills it; the channel's peer (0 and 1 are
  * peers, 2 and 3, ...) empties it with a transfer from the device. So a pair is a loop-back, in
- * both directions, with handshake: who finds the FIFO full or empty waits, as long as it takes.
+ * both directions with handshake: who finds the FIFO full or empty waits, as long as it takes. What
+ * is in it stays there when a client goes: the next one gets it, as from a device. A bind begins
+ * with empty FIFOs.
  *
  * With "source" set a transfer from the device reads something else: a device that sends by itself
  * and waits for nobody, as an analog-to-digital converter does. It sends the 32-bit words 0, 1,
@@ -182,7 +184,9 @@ static void softdma_seg_advance(struct softdma_desc *d, size_t n)
 static size_t softdma_transfer(struct softdma_chan *sc, struct softdma_desc *d, phys_addr_t pa,
 			       size_t n)
 {
-	spin_lock_irq(&sc->lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&sc->lock, flags);
 	if (softdma_disturbed(sc, d) && !sc->loose)
 		n = 0;
 	else if (d->dir == DMA_MEM_TO_DEV)
@@ -192,9 +196,32 @@ static size_t softdma_transfer(struct softdma_chan *sc, struct softdma_desc *d, 
 	softdma_paced(sc, n);
 	softdma_seg_advance(d, n);
 	sc->loose = false;
-	spin_unlock_irq(&sc->lock);
+	spin_unlock_irqrestore(&sc->lock, flags);
 	if (n && sc->peer)
 		wake_up(&sc->peer->wait);
+	return n;
+}
+
+/* The same by a bus address; -EFAULT if there is nothing behind it. */
+static ssize_t softdma_transfer_at(struct softdma_chan *sc, struct softdma_desc *d, dma_addr_t addr,
+				   size_t n)
+{
+	struct softdma *s = sc->engine;
+	unsigned long flags;
+	phys_addr_t pa;
+
+	softdma_ledger_lock(s, &flags);
+	n = softdma_translate(s, d, addr, n, &pa);
+	if (!n) {
+		softdma_ledger_unlock(s, d, flags);
+		return -EFAULT;
+	}
+	n = softdma_transfer(sc, d, pa, n);
+	if (s->ledger && n && d->dir == DMA_MEM_TO_DEV)
+		softdma_ledger_read(s, d, addr, n);
+	if (s->ledger && n && d->dir == DMA_DEV_TO_MEM)
+		softdma_ledger_write(s, d, addr, n);
+	softdma_ledger_unlock(s, d, flags);
 	return n;
 }
 
@@ -203,17 +230,17 @@ enum dmaengine_tx_result softdma_slave_chunk(struct softdma_chan *sc, struct sof
 					     size_t n)
 {
 	struct softdma_seg *seg = &d->segs[d->seg];
-	phys_addr_t pa = dma_to_phys(sc->engine->dma.dev, seg->addr + d->seg_done);
+	ssize_t moved;
 
-	n = softdma_reach(pa, min3(n, seg->len - d->seg_done, (size_t)SOFTDMA_LOCKED));
-	if (!n)
-		return d->dir == DMA_MEM_TO_DEV ? DMA_TRANS_READ_FAILED : DMA_TRANS_WRITE_FAILED;
-	n = softdma_pace(sc, d, n);
+	n = softdma_pace(sc, d, min3(n, seg->len - d->seg_done, (size_t)SOFTDMA_LOCKED));
 	if (!n)
 		return DMA_TRANS_NOERROR;
 	softdma_faults_stall(&sc->engine->faults);
 
-	if (!softdma_transfer(sc, d, pa, n))
+	moved = softdma_transfer_at(sc, d, seg->addr + d->seg_done, n);
+	if (moved < 0)
+		return d->dir == DMA_MEM_TO_DEV ? DMA_TRANS_READ_FAILED : DMA_TRANS_WRITE_FAILED;
+	if (!moved)
 		wait_event_idle(sc->wait, softdma_asks(sc, d) || softdma_disturbed(sc, d));
 	return DMA_TRANS_NOERROR;
 }
@@ -221,10 +248,8 @@ enum dmaengine_tx_result softdma_slave_chunk(struct softdma_chan *sc, struct sof
 /* A period is complete: tell of it, or of one before. False: the ring is cut. */
 static bool softdma_tell_late(struct softdma_chan *sc, struct softdma_desc *d, u32 *untold)
 {
-	if (*untold < READ_ONCE(sc->engine->faults.late_calls)) {
-		++*untold;
+	if (softdma_faults_withhold(&sc->engine->faults, untold))
 		return !softdma_cut(d);
-	}
 	return softdma_tell(sc, d);
 }
 
@@ -279,10 +304,10 @@ static unsigned int softdma_width(const struct softdma_chan *sc, enum dma_transf
 }
 
 /* Would the device and the engine take this segment? */
-static bool softdma_seg_ok(struct softdma_chan *sc, dma_addr_t addr, size_t len,
+static bool softdma_seg_ok(struct softdma_chan *sc, dma_addr_t addr, size_t len, size_t piece,
 			   unsigned int width)
 {
-	return width && !(len % width) && softdma_accepts(sc->engine, addr, addr, len);
+	return width && !(len % width) && softdma_accepts(sc->engine, addr, addr, len, piece);
 }
 
 /* With softdma_chan.lock held, or by a client that has not submitted it. */
@@ -304,7 +329,7 @@ softdma_prep_slave_sg(struct dma_chan *chan, struct scatterlist *sgl, unsigned i
 	struct scatterlist *sg;
 
 	for_each_sg(sgl, sg, nr, i)
-		if (!softdma_seg_ok(sc, sg_dma_address(sg), sg_dma_len(sg), width))
+		if (!softdma_seg_ok(sc, sg_dma_address(sg), sg_dma_len(sg), sg_dma_len(sg), width))
 			return NULL;
 	if (nr > 1) {
 		segs = kmalloc_array(nr, sizeof(*segs), GFP_NOWAIT | __GFP_NOWARN);
@@ -338,7 +363,8 @@ softdma_prep_cyclic(struct dma_chan *chan, dma_addr_t addr, size_t len, size_t p
 	unsigned int width = softdma_width(sc, dir);
 	struct softdma_desc *d;
 
-	if (!softdma_seg_ok(sc, addr, len, width) || !period || period > len || period % width)
+	if (!softdma_seg_ok(sc, addr, len, period, width) || !period || period > len ||
+	    period % width)
 		return NULL;
 	d = softdma_get(sc, flags);
 	if (!d)
@@ -388,20 +414,14 @@ void softdma_slave_free(struct softdma *s)
 		kfifo_free(&s->chans[i].fifo);
 }
 
-/* A client takes the channel: its thread does not run yet. */
+/*
+ * A client takes the channel. A thread that runs on for the last one has no slave transfer
+ * (softdma_quirks.c), so nobody else looks at these.
+ */
 void softdma_slave_open(struct softdma_chan *sc)
 {
 	memset(&sc->config, 0, sizeof(sc->config));
 	sc->paced = 0;
 	sc->paced_since = 0;
 	sc->sequence = 0;
-}
-
-/* It lets go: what nobody has read will not come to the next. */
-void softdma_slave_close(struct softdma_chan *sc)
-{
-	if (!sc->peer)
-		return;
-	kfifo_reset_out(&sc->peer->fifo);
-	wake_up(&sc->peer->wait);
 }

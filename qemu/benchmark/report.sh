@@ -28,6 +28,7 @@ count_rows()
 	echo "Guest instructions for an op of 4 KiB on $1$(printf '%*s' $(( 40 - ${#1} )) '')NOW         GOAL"
 	row "$1.registered_batch32_ioctl" 'registered, batch of 32, ioctl' "${2:+<= 2000}"
 	row "$1.registered_batch32_uring" 'registered, batch of 32, io_uring' "${2:+<= 2300}"
+	row "$1.registered_rows" 'registered, each of 32 rows of one op'
 	row "$1.registered_single" 'registered, single, waiting' "${2:+<= 4700}"
 	row "$1.unregistered_single" 'unregistered, single, waiting' "${2:+<= 7500}"
 	row "$1.unregistered_batch32" 'unregistered, batch of 32' "${2:+<= 5000}"

@@ -17,6 +17,7 @@
  * @queue_depth: what zcdma_attach() was granted; 0 before.
  * @max_len: longest op.
  * @deadline_ms: of an op that names none.
+ * @takes_rows: there are 2-D ops.
  * @receives: has a stream that does, whose bytes are what read() gives.
  * @window: bytes that a synchronous transfer keeps in flight, learned from how
  *	the transfers before went.
@@ -27,6 +28,7 @@ struct zcdma_session {
 	__u32 queue_depth;
 	__u64 max_len;
 	__u32 deadline_ms;
+	bool takes_rows;
 	bool receives;
 	size_t window;
 };

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -103,12 +104,27 @@ ZCDMA_PUBLIC int zcdma_stream_status(const struct zcdma_session *session, __u32 
 	return ioctl(session->fd, ZCDMA_IOC_STREAM_STATUS, status);
 }
 
-/* Room for a write, or bytes to read. The descriptor does not block. */
-static int wait_for(const struct zcdma_session *session, short events, int timeout_ms)
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/*
+ * Room for a write, or bytes to read, before @end if @timeout_ms is no endless one. The descriptor
+ * does not block.
+ */
+static int wait_for(const struct zcdma_session *session, short events, int timeout_ms,
+		    long long end)
 {
 	struct pollfd pfd = { .fd = session->fd, .events = events };
-	int got = poll(&pfd, 1, timeout_ms);
+	long long left = end - now_ms();
+	int got = 0;
 
+	if (timeout_ms < 0 || left > 0)
+		got = poll(&pfd, 1, timeout_ms < 0 ? -1 : (int)left);
 	if (!got)
 		errno = EAGAIN;
 	return got > 0 ? 0 : -1;
@@ -117,11 +133,12 @@ static int wait_for(const struct zcdma_session *session, short events, int timeo
 ZCDMA_PUBLIC long zcdma_stream_read(struct zcdma_session *session, void *buf, size_t len,
 				    int timeout_ms)
 {
+	long long end = now_ms() + timeout_ms;
 	ssize_t got;
 
 	/* The first read starts the stream, so it comes before the waiting. */
 	while ((got = read(session->fd, buf, len)) < 0 && errno == EAGAIN && timeout_ms)
-		if (wait_for(session, POLLIN, timeout_ms))
+		if (wait_for(session, POLLIN, timeout_ms, end))
 			return -1;
 	return got;
 }
@@ -129,11 +146,12 @@ ZCDMA_PUBLIC long zcdma_stream_read(struct zcdma_session *session, void *buf, si
 ZCDMA_PUBLIC long zcdma_stream_write(struct zcdma_session *session, const void *buf, size_t len,
 				     int timeout_ms)
 {
+	long long end = now_ms() + timeout_ms;
 	ssize_t got;
 
 	/* The same for the write that finds the ring full. */
 	while ((got = write(session->fd, buf, len)) < 0 && errno == EAGAIN && timeout_ms)
-		if (wait_for(session, POLLOUT, timeout_ms))
+		if (wait_for(session, POLLOUT, timeout_ms, end))
 			return -1;
 	return got;
 }

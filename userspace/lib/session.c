@@ -30,14 +30,26 @@ ZCDMA_PUBLIC struct zcdma_session *zcdma_open(const char *path)
 	return session;
 }
 
+/* An engine may be at work for longer than a file is open: wait until it has nothing of ours. */
+static void let_go_of_memory(const struct zcdma_session *session)
+{
+	struct zcdma_cancel all = { .flags = ZCDMA_CANCEL_ALL };
+	struct zcdma_drain drain = { .timeout_ms = 10 * 60 * 1000 };
+
+	ioctl(session->fd, ZCDMA_IOC_CANCEL, &all);
+	ioctl(session->fd, ZCDMA_IOC_DRAIN, &drain);
+}
+
 ZCDMA_PUBLIC void zcdma_close(struct zcdma_session *session)
 {
 	int saved = errno;
 
 	if (!session)
 		return;
-	if (session->fd >= 0)
+	if (session->fd >= 0) {
+		let_go_of_memory(session);
 		close(session->fd);
+	}
 	free(session);
 	errno = saved;
 }
@@ -65,6 +77,7 @@ ZCDMA_PUBLIC int zcdma_attach(struct zcdma_session *session, struct zcdma_attach
 
 	session->queue_depth = info.out_queue_depth;
 	session->max_len = info.out_max_len;
+	session->takes_rows = info.out_features & ZCDMA_FEATURE_COPY_2D;
 	session->deadline_ms = options->deadline_ms ? options->deadline_ms :
 						      info.out_default_deadline_ms;
 	return 0;

@@ -80,8 +80,9 @@ struct zcdma_session *zcdma_open(const char *path);
  * @session: the session; NULL does nothing.
  *
  * Ops that have not begun are cancelled, their completions are lost. Blocks
- * until the engine has let go of the others' memory, at most until their
- * deadlines. Keeps errno.
+ * until no engine has any memory of the others: most often until they are done,
+ * or their deadlines. An engine that hangs and cannot be stopped is waited for
+ * ten minutes; memory that it has then stays pinned. Keeps errno.
  */
 void zcdma_close(struct zcdma_session *session);
 
@@ -219,9 +220,9 @@ int zcdma_submit(struct zcdma_session *session, const struct zcdma_op *ops, unsi
  * completion's res. Blocks until then, at most until the ops' deadlines.
  *
  * Errors: as zcdma_submit(), then after the accepted ops are complete; and
- * EINTR when a signal came first, be it one without a handler (the process was
- * stopped and went on, say): the accepted ops go on, their completions are to be
- * had by zcdma_reap(), @completions is undefined.
+ * EINTR when a signal handler ran first, whatever became of an op that was
+ * refused: the accepted ops go on, their completions are to be had by
+ * zcdma_reap(), @completions is undefined.
  */
 int zcdma_submit_wait(struct zcdma_session *session, const struct zcdma_op *ops,
 		      unsigned int count, struct zcdma_completion *completions,
@@ -293,6 +294,29 @@ int zcdma_copy(struct zcdma_session *session, void *dst, const void *src, size_t
 	       struct zcdma_completion *result);
 
 /**
+ * zcdma_copy_2d() - copy rows, as of a rectangle of a picture, and wait until they are there
+ * @session: as zcdma_copy().
+ * @dst: where the first row goes to.
+ * @dst_stride: bytes from the begin of a row there to that of the next, @len to 4 GiB - 1.
+ * @src: where the first row is. From the first row to the last, source and target must not
+ *	overlap.
+ * @src_stride: as @dst_stride, of the source.
+ * @len: how many bytes in each row; 0 does nothing.
+ * @rows: how many rows, any number; 0 does nothing.
+ * @result: as zcdma_copy(). done: bytes that are certainly there, counted from the first row on,
+ *	one row after the other.
+ *
+ * What is between the rows of the target does not change, but it must be memory that can be
+ * written, and that between the rows of the source must be readable. In everything else as
+ * zcdma_copy(): any number of rows of any length works, in ops of several rows, or of parts of one,
+ * also where the module knows no rows (%ZCDMA_FEATURE_COPY_2D).
+ *
+ * Errors: as zcdma_copy(); EINVAL a stride is less than @len or more than 4 GiB - 1.
+ */
+int zcdma_copy_2d(struct zcdma_session *session, void *dst, size_t dst_stride, const void *src,
+		  size_t src_stride, size_t len, size_t rows, struct zcdma_completion *result);
+
+/**
  * zcdma_fill() - fill memory with a byte and wait until it is there
  * @session: as zcdma_copy().
  * @dst: where.
@@ -339,7 +363,7 @@ int zcdma_find_port(const struct zcdma_session *session, const char *name,
  * Returns 0. In place of zcdma_attach(); until the session is closed.
  *
  * Errors: ENOENT no such port; EBUSY somebody has it; ENODEV its engine is not
- * there; EOPNOTSUPP the engine cannot serve it; EPERM, EISCONN.
+ * there; EOPNOTSUPP the engine cannot serve it; EISCONN.
  */
 int zcdma_attach_port(struct zcdma_session *session, struct zcdma_attach_port *options);
 
@@ -373,7 +397,8 @@ int zcdma_send(struct zcdma_session *session, const void *src, size_t len,
  * @len: how many bytes, up to the module's longest op; 0 does nothing.
  * @result: as zcdma_send(). done: bytes at the start of @dst that have come.
  *
- * In everything else as zcdma_send().
+ * In everything else as zcdma_send(). When the device ends it early, as with the last word of a
+ * packet, that is no failure: flags has ZCDMA_DONE_SHORT then, and done says how much came.
  */
 int zcdma_recv(struct zcdma_session *session, void *dst, size_t len,
 	       struct zcdma_completion *result);
@@ -395,7 +420,8 @@ int zcdma_stream_setup(struct zcdma_session *session, struct zcdma_stream_setup 
  * @direction: ZCDMA_TX or ZCDMA_RX.
  * @action: one of enum zcdma_stream_action.
  *
- * Returns 0. Blocks for ZCDMA_STREAM_DRAIN only.
+ * Returns 0. ZCDMA_STREAM_DRAIN blocks until all is sent; the others as long as the engine takes,
+ * half a second at most, and START until a write() of the run before has ended.
  */
 int zcdma_stream_control(struct zcdma_session *session, __u32 direction, __u32 action);
 

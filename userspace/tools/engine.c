@@ -6,6 +6,7 @@
 
 #include "common.h"
 #include "engine.h"
+#include "rights.h"
 
 /* What to do about an error; the first of each counts. */
 struct hint {
@@ -17,8 +18,7 @@ static const struct hint device_hints[] = {
 	{ ENOENT, "; load the module: modprobe zcdma" },
 	{ ENODEV, "; load the module: modprobe zcdma" },
 	{ ENXIO, "; load the module: modprobe zcdma" },
-	{ EACCES, "; join the group it belongs to, or ask root for access, see zcdma(4)" },
-	{ EPERM, "; join the group it belongs to, or ask root for access, see zcdma(4)" },
+	{ EPERM, "; a container or a service must be given it, too" },
 	{ ENOTTY, "; it is not zcdma's device" },
 	{ 0 },
 };
@@ -26,7 +26,6 @@ static const struct hint device_hints[] = {
 static const struct hint attach_hints[] = {
 	{ ENODEV, "; no such channel, device or provider that copies, see zcdma list" },
 	{ EBUSY, "; somebody else has it, see zcdma list for what is free" },
-	{ EPERM, "; the module's parameter \"allow\" keeps zcdma from it" },
 	{ EINVAL, "; is --deadline longer than zcdma info allows?" },
 	{ 0 },
 };
@@ -51,19 +50,25 @@ static const char *hint(const struct hint *hints, int error)
 struct zcdma_session *device_open(void)
 {
 	struct zcdma_session *session = zcdma_open(NULL);
+	char rights[RIGHTS_TEXT];
+	int error = errno;
 
 	if (!session)
-		complain("%s: %s%s", ZCDMA_DEVICE, strerror(errno), hint(device_hints, errno));
+		complain("%s: %s%s", ZCDMA_DEVICE, strerror(error),
+			 error == EACCES ? rights_to_open(rights) : hint(device_hints, error));
 	return session;
 }
 
-static void attach_complain(const char *name, int error)
+static void attach_complain(const struct zcdma_session *session, const char *name, int error)
 {
+	char rights[RIGHTS_TEXT];
+
 	if (error == ENODEV && !name)
 		complain(NO_ENGINE);
 	else
 		complain("%s: cannot attach: %s%s", name ? name : "any channel", strerror(error),
-			 hint(attach_hints, error));
+			 error == EPERM ? rights_to_copy(session, name, rights) :
+					  hint(attach_hints, error));
 }
 
 struct zcdma_session *engine_join(const struct engine *engine, const char *name,
@@ -80,7 +85,7 @@ struct zcdma_session *engine_join(const struct engine *engine, const char *name,
 	snprintf(attach->name, sizeof(attach->name), "%s", name ? name : "");
 	if (!zcdma_attach(session, attach))
 		return session;
-	attach_complain(name, errno);
+	attach_complain(session, name, errno);
 	zcdma_close(session);
 	return NULL;
 }
@@ -94,7 +99,7 @@ int engine_open(struct engine *engine)
 		return -1;
 	if (!zcdma_query_channel(engine->session, ZCDMA_QUERY_ATTACHED, 0, &engine->channel))
 		return 0;
-	attach_complain(engine->name, errno);
+	attach_complain(engine->session, engine->name, errno);
 	engine_close(engine);
 	return -1;
 }

@@ -203,7 +203,11 @@ static int measure_ops(const struct engine *engine, struct zcdma_session *sessio
 	if (zcdma_submit(session, ops + LARGE_OPS, SMALL_OPS, NULL))
 		return engine_complain(engine, "memory", errno);
 	ret = each(before, SMALL_OPS, &cost->op);
-	return take_back(engine, session, &cost->op_known) || before < 0 ? -1 : ret;
+	if (take_back(engine, session, &cost->op_known) || before < 0)
+		return -1;
+	/* Less than nothing: others have let go of more meanwhile. */
+	cost->op_known = cost->op_known && cost->op > 0;
+	return ret;
 }
 
 static int measure_queue(const struct engine *engine, struct footprint *cost)

@@ -67,6 +67,21 @@ int path_open_registered(struct bed *bed)
 	return 0;
 }
 
+/* All of them are rows of one op. */
+static int open_rows(struct bed *bed)
+{
+	struct batch *batch;
+
+	if (path_open_registered(bed))
+		return -1;
+	batch = bed->path_data;
+	batch->ops[0].opcode = ZCDMA_OP_COPY_2D;
+	batch->ops[0].rows = bed->ops;
+	batch->ops[0].src_stride = bed->size;
+	batch->ops[0].dst_stride = bed->size;
+	return 0;
+}
+
 void path_close_registered(struct bed *bed)
 {
 	struct batch *batch = bed->path_data;
@@ -132,6 +147,11 @@ static int round_batch(struct bed *bed)
 	return submit(bed, 0, bed->ops);
 }
 
+static int round_rows(struct bed *bed)
+{
+	return submit(bed, 0, 1);
+}
+
 const struct path engine_paths[] = {
 	{
 		.name = "registered_batch32_ioctl",
@@ -147,6 +167,13 @@ const struct path engine_paths[] = {
 		.open = path_open_uring,
 		.round = path_round_uring,
 		.close = path_close_uring,
+	}, {
+		.name = "registered_rows",
+		.what = "registered, 32 rows of one op",
+		.moves = true,
+		.open = open_rows,
+		.round = round_rows,
+		.close = path_close_registered,
 	}, {
 		.name = "registered_single",
 		.what = "registered, single, waiting",

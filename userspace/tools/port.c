@@ -9,9 +9,23 @@
 #include "port.h"
 
 static const char help[] =
+	"Usage: zcdma port COMMAND [OPTION...] [ARGUMENT...]\n"
+	"Ports are devices at DMA channels, by the names that read, write and stream take.\n"
+	"The device tree defines them, or root does.\n\nCommands:\n"
+	"  list    the ports\n"
+	"  add     declare one\n"
+	"  rights  say who may have one\n"
+	"  remove  remove some that were declared\n"
+	"  save    write those that were declared to a file\n"
+	"  load    declare those of a file\n\n"
+	"  -j, --json  of list\n"
+	"  -h, --help\n\n"
+	"zcdma port COMMAND --help tells about each.\n";
+
+static const char list_help[] =
 	"Usage: zcdma port list [OPTION...]\n"
 	"List the ports: devices at DMA channels, by the names that read, write and stream\n"
-	"take. The device tree defines them, or root does: see zcdma(4).\n\n"
+	"take. The device tree defines them, or root does: see zcdma port add.\n\n"
 	"  -j, --json  as a JSON array\n"
 	"  -h, --help\n";
 
@@ -85,25 +99,20 @@ static int list(struct zcdma_session *session, bool json)
 	if (json)
 		puts(i ? "]" : "[]");
 	if (!i)
-		complain("no ports; root can declare some, see zcdma(4)");
+		complain("no ports; root can declare some, see zcdma port add --help");
 	return 0;
 }
 
-int port_main(int argc, char **argv)
+static int list_main_of_ports(int argc, char **argv, bool json)
 {
 	struct zcdma_session *session;
-	bool json = false;
 	int ret;
 
-	ret = parse_json_option(argc, argv, help, &json);
+	ret = parse_json_option(argc, argv, list_help, &json);
 	if (ret >= 0)
 		return ret;
-	if (optind == argc)
-		return complain_usage("what about ports? \"list\" is missing");
-	if (strcmp(argv[optind], "list"))
-		return complain_usage("%s: no such thing to do with ports", argv[optind]);
-	if (optind + 1 != argc)
-		return complain_usage("%s: superfluous argument", argv[optind + 1]);
+	if (optind != argc)
+		return complain_usage("%s: superfluous argument", argv[optind]);
 
 	session = device_open();
 	if (!session)
@@ -111,6 +120,66 @@ int port_main(int argc, char **argv)
 	ret = list(session, json);
 	zcdma_close(session);
 	return ret ? EXIT_FAILED : EXIT_DONE;
+}
+
+static const struct {
+	const char *name;
+	const char *full;
+	int (*main)(int argc, char **argv);
+} verbs[] = {
+	{ "add", "port add", port_add_main },
+	{ "rights", "port rights", port_rights_main },
+	{ "remove", "port remove", port_remove_main },
+	{ "save", "port save", port_save_main },
+	{ "load", "port load", port_load_main },
+};
+
+/* From its verb on, which becomes the program's name in getopt's messages. */
+static int verb_main(int argc, char **argv, bool json)
+{
+	static char name[32];
+	size_t i;
+
+	optind = 0;	/* getopt begins anew */
+	if (!strcmp(argv[0], "list")) {
+		argv[0] = "zcdma: port";
+		return list_main_of_ports(argc, argv, json);
+	}
+	for (i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(argv[0], verbs[i].name))
+			continue;
+		if (json)
+			return complain_usage("--json: belongs behind \"%s\", if it has that",
+					      argv[0]);
+		command = verbs[i].full;
+		snprintf(name, sizeof(name), "zcdma: %s", command);
+		argv[0] = name;
+		return verbs[i].main(argc, argv);
+	}
+	return complain_usage("%s: no such thing to do with ports", argv[0]);
+}
+
+int port_main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	bool json = false;
+	int option;
+
+	/* Up to the verb: what comes behind is the verb's. */
+	while ((option = getopt_long(argc, argv, "+jh", options, NULL)) != -1) {
+		if (option == 'h')
+			fputs(help, stdout);
+		if (option != 'j')
+			return option == 'h' ? EXIT_DONE : EXIT_USAGE;
+		json = true;
+	}
+	if (optind == argc)
+		return complain_usage("what about ports? A command, such as \"list\", is missing");
+	return verb_main(argc - optind, argv + optind, json);
 }
 
 int port_look(struct port *port, __u32 direction)
@@ -140,6 +209,9 @@ int port_take(struct port *port)
 		return 0;
 	}
 	switch (errno) {
+	case EACCES:
+		return complain("%s: %s; as root: zcdma port rights %s --group GROUP --mode 0660",
+				port->name, strerror(errno), port->name);
 	case EBUSY:
 		if (!zcdma_find_port(port->session, port->name, &port->query) &&
 		    port->query.out_owner)
@@ -151,9 +223,6 @@ int port_take(struct port *port)
 	case EOPNOTSUPP:
 		return complain("%s: its engine cannot do words of %u bytes, or not that way",
 				port->name, port->query.out_width);
-	case EPERM:
-		return complain("%s: the module parameter \"allow\" forbids its channel",
-				port->name);
 	default:
 		return complain("%s: %s", port->name, strerror(errno));
 	}

@@ -5,6 +5,8 @@
 
 #include <zcdma.h>
 
+struct declaration;
+
 /**
  * struct port - a port to work with
  * @name: as the user wrote it.
@@ -30,5 +32,15 @@ void port_close(struct port *port);
 
 /* "tx", "rx", "tx,rx" */
 const char *port_directions(const struct zcdma_query_port *query);
+
+/* The verbs that declare ports. */
+int port_add_main(int argc, char **argv);
+int port_rights_main(int argc, char **argv);
+int port_remove_main(int argc, char **argv);
+int port_save_main(int argc, char **argv);
+int port_load_main(int argc, char **argv);
+
+/* Tell why the module has refused a declaration, behind @where it stood. Returns -1. */
+int port_refused(const char *where, const struct declaration *declaration, int error);
 
 #endif /* ZCDMA_PORT_H */

@@ -14,11 +14,12 @@ static const char *const capability_names[] = {
 
 static const char *const feature_names[] = {
 	[0] = "copy-fill", [1] = "buffers", [2] = "channels", [3] = "barrier", [4] = "uring",
+	[6] = "copy-2d",
 	[8] = "ports", [9] = "streams", [10] = "send-recv",
 };
 
 static const char *const opcode_names[] = {
-	[1] = "copy", [2] = "fill", [3] = "send", [4] = "recv",
+	[1] = "copy", [2] = "fill", [3] = "send", [4] = "recv", [5] = "copy-2d",
 };
 
 static const char *const mover_names[] = { [0] = "hardware", [1] = "CPU" };

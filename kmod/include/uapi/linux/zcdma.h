@@ -27,6 +27,16 @@
  *
  * Each ioctl adds its own below. Unless it says otherwise, an ioctl that fails
  * has changed nothing.
+ *
+ * Who may open the device
+ * -----------------------
+ * Root alone when it appears (mode 0600). Then a rule of udev's gives it to a group.
+ *
+ * Which channels copies may take
+ * ------------------------------
+ * Those that the module parameter "allow" names. By default it names softdma, and
+ * "copy-only": the engines with neither %ZCDMA_CAP_SLAVE nor %ZCDMA_CAP_CYCLIC. On the
+ * others a driver in the kernel may want a channel for its device at any time.
  */
 #ifndef _UAPI_LINUX_ZCDMA_H
 #define _UAPI_LINUX_ZCDMA_H
@@ -48,9 +58,12 @@
  * @ZCDMA_FEATURE_CHANNELS: &zcdma_attach.channels may be more than 1.
  * @ZCDMA_FEATURE_BARRIER: %ZCDMA_OP_FLAG_BARRIER.
  * @ZCDMA_FEATURE_URING: ops by io_uring, %ZCDMA_URING_OP.
+ * @ZCDMA_FEATURE_DRAIN: %ZCDMA_IOC_DRAIN.
+ * @ZCDMA_FEATURE_COPY_2D: sessions with a channel take %ZCDMA_OP_COPY_2D.
  * @ZCDMA_FEATURE_PORTS: %ZCDMA_IOC_QUERY_PORT, %ZCDMA_IOC_ATTACH_PORT.
  * @ZCDMA_FEATURE_STREAMS: sessions of a port run streams.
  * @ZCDMA_FEATURE_SEND_RECV: sessions of a port take %ZCDMA_OP_SEND and %ZCDMA_OP_RECV.
+ * @ZCDMA_FEATURE_RUNS: numbers of periods go on over the runs of a stream, see &struct zcdma_ring.
  *
  * Later additions to this ABI each get a bit. There is no version number.
  */
@@ -60,9 +73,12 @@ enum zcdma_feature {
 	ZCDMA_FEATURE_CHANNELS	= 1 << 2,
 	ZCDMA_FEATURE_BARRIER	= 1 << 3,
 	ZCDMA_FEATURE_URING	= 1 << 4,
+	ZCDMA_FEATURE_DRAIN	= 1 << 5,
+	ZCDMA_FEATURE_COPY_2D	= 1 << 6,
 	ZCDMA_FEATURE_PORTS	= 1 << 8,
 	ZCDMA_FEATURE_STREAMS	= 1 << 9,
 	ZCDMA_FEATURE_SEND_RECV	= 1 << 10,
+	ZCDMA_FEATURE_RUNS	= 1 << 11,
 };
 
 /**
@@ -127,7 +143,8 @@ enum zcdma_cap {
  * @ZCDMA_CHANNEL_SHARED: zcdma sessions, and more may join.
  * @ZCDMA_CHANNEL_EXCLUSIVE: one zcdma session, for itself.
  * @ZCDMA_CHANNEL_BUSY: another user in the kernel.
- * @ZCDMA_CHANNEL_DENIED: the module parameter "allow" keeps zcdma from it.
+ * @ZCDMA_CHANNEL_DENIED: the module parameter "allow" keeps copies from it. Sessions that
+ *	have it already keep it.
  *
  * A device all of whose channels others in the kernel have taken is not seen at
  * all, nor can it be told from one that is not there: dmaengine shows its clients
@@ -294,7 +311,8 @@ struct zcdma_register_buffer {
  * @buffer: its id.
  *
  * Errors: EINVAL when there is none; EBUSY while ops that name it are outstanding:
- * reap their completions first.
+ * reap their completions first; or while an engine still has one that was given up: see
+ * %ZCDMA_IOC_DRAIN.
  */
 struct zcdma_unregister_buffer {
 	__u32 flags;
@@ -310,15 +328,21 @@ struct zcdma_unregister_buffer {
  *	&zcdma_op.dst and &zcdma_op.dst_buffer are 0.
  * @ZCDMA_OP_RECV: move &zcdma_op.len bytes from the session's port to &zcdma_op.dst;
  *	&zcdma_op.src and &zcdma_op.src_buffer are 0.
+ * @ZCDMA_OP_COPY_2D: copy &zcdma_op.rows rows of &zcdma_op.len bytes each, a rectangle of a
+ *	picture for one. The first row is at &zcdma_op.src and goes to &zcdma_op.dst; each
+ *	further one is &zcdma_op.src_stride bytes behind the one before, and goes
+ *	&zcdma_op.dst_stride bytes behind it. What lies between the rows of the target does not
+ *	change.
  *
- * The first two are for sessions with a channel, the others for those with a port; see
- * "Ops at a port".
+ * SEND and RECV are for sessions with a port, see "Ops at a port"; the others for those with a
+ * channel.
  */
 enum zcdma_opcode {
 	ZCDMA_OP_COPY	= 1,
 	ZCDMA_OP_FILL	= 2,
 	ZCDMA_OP_SEND	= 3,
 	ZCDMA_OP_RECV	= 4,
+	ZCDMA_OP_COPY_2D	= 5,
 };
 
 /**
@@ -341,13 +365,25 @@ enum zcdma_op_flags {
  * @src: where from: a user address, with @src_buffer an offset in bytes (or what
  *	@opcode says).
  * @dst: where to: a user address, with @dst_buffer an offset in bytes.
- * @len: how many bytes, 1 to &zcdma_get_info.out_max_len.
+ * @len: how many bytes, 1 to &zcdma_get_info.out_max_len; of %ZCDMA_OP_COPY_2D, in each row.
  * @src_buffer: id of the registered buffer that the source is in, or 0.
  * @dst_buffer: the same for the target.
  * @deadline_ms: when to give up, in milliseconds from the submit, at most
  *	&zcdma_get_info.out_max_deadline_ms; 0 asks for the session's.
- * @__reserved1: 0.
- * @__reserved2: 0.
+ * @rows: of %ZCDMA_OP_COPY_2D: how many rows, 1 or more.
+ * @src_stride: the same: bytes from the begin of a row of the source to that of the next, @len
+ *	or more.
+ * @dst_stride: the same of the target.
+ * @__reserved1: 0 for all other opcodes.
+ * @__reserved2: the same.
+ *
+ * From the first byte of the first row to the last byte of the last one, a source or target of
+ * %ZCDMA_OP_COPY_2D is at most &zcdma_get_info.out_max_len long. All of that must be accessible,
+ * is pinned and charged, and must not overlap with that of the other; but only the rows are read
+ * and written. A CPU moves rows shorter than 64 bytes, or too short for an aligned part
+ * (&zcdma_query_channel.out_copy_align); those whose strides are misaligned against each other;
+ * and, if not all memory is registered, those with more than 64 KiB between the end of one and the
+ * begin of the next.
  *
  * The memory may be of any kind that can be pinned, at any address. From the
  * submit to the completion the source must not be written and the target
@@ -368,8 +404,18 @@ struct zcdma_op {
 	__u32 src_buffer;
 	__u32 dst_buffer;
 	__u32 deadline_ms;
-	__u32 __reserved1;
-	__u64 __reserved2;
+
+	__extension__ union {
+		__u32 rows;
+		__u32 __reserved1;
+	};
+	__extension__ union {
+		__extension__ struct {
+			__u32 src_stride;
+			__u32 dst_stride;
+		};
+		__u64 __reserved2;
+	};
 };
 
 /**
@@ -384,19 +430,24 @@ struct zcdma_op {
  *	counts what was moved until then, as finely as %ZCDMA_IOC_QUERY_CHANNEL says.
  *	Without this flag the engine only tells when it has done all of a piece, and done
  *	counts those; some bytes more may have been moved.
+ * @ZCDMA_DONE_SHORT: of an op at a port that has not failed: the device has ended it early, as
+ *	with the last word of a packet. &zcdma_completion.done counts what there was.
  */
 enum zcdma_done_flags {
 	ZCDMA_DONE_HARDWARE	= 1 << 0,
 	ZCDMA_DONE_CPU		= 1 << 1,
 	ZCDMA_DONE_REPORTED	= 1 << 2,
 	ZCDMA_DONE_RESIDUE	= 1 << 3,
+	ZCDMA_DONE_SHORT	= 1 << 4,
 };
 
 /**
  * struct zcdma_completion - what became of one op
  * @user_data: the op's.
  * @done: bytes at the start of the target that are certainly there, or that a port's
- *	device has certainly taken. The op's length when @res is 0.
+ *	device has certainly taken. The op's length when @res is 0. Of %ZCDMA_OP_COPY_2D, the
+ *	bytes of whole rows, from the first row on: a multiple of its length, @rows times that
+ *	when @res is 0.
  * @res: 0 or a negative errno:
  *	-ETIMEDOUT the deadline passed; -ECANCELED cancelled; -ENODEV the engine
  *	went away; -EIO the engine reported an error or refused the transfer, or a
@@ -418,7 +469,7 @@ struct zcdma_completion {
 /**
  * enum zcdma_submit_flags
  * @ZCDMA_SUBMIT_WAIT: return only when all accepted ops are complete, or when
- *	a signal comes.
+ *	a signal handler runs.
  */
 enum zcdma_submit_flags {
 	ZCDMA_SUBMIT_WAIT	= 1 << 0,
@@ -445,13 +496,13 @@ enum zcdma_submit_flags {
  * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH or %ZCDMA_IOC_ATTACH_PORT; EAGAIN when the
  * queue is full: reap some completions and try again; EOPNOTSUPP for an opcode that is
  * not for this session: see "Ops at a port", as for EBUSY; EINVAL for a length of 0, a
- * range that wraps around, a source and target that overlap, an unknown buffer, at a
- * port for an address or a length that is no multiple of its width; EMSGSIZE for
- * a @len above the longest; EFAULT for memory that is not mapped, not readable,
- * for a target that is not writable, for memory of a device, for what is past the
- * end of a buffer; EINTR when a signal ended the wait, be it one that has no handler
- * (that stops the process until SIGCONT, say): the ops go on and their completions come
- * by read().
+ * range that wraps around, a source and target that overlap, an unknown buffer, no rows, a stride
+ * below the length of a row, at a port for an address or a length that is no multiple of its
+ * width; EMSGSIZE for a @len above the longest, or rows that go further; EFAULT for memory
+ * that is not mapped, not readable, for a target that is not writable, for memory of a device,
+ * for what is past the end of a buffer; EINTR when a signal handler ended the
+ * wait, whatever became of an op that could not be accepted: the ops go on and their
+ * completions come by read(). (The wait of a process that was stopped and continued goes on.)
  */
 struct zcdma_submit {
 	__u32 flags;
@@ -489,13 +540,31 @@ struct zcdma_cancel {
 	__u64 user_data;
 };
 
+/**
+ * struct zcdma_drain - %ZCDMA_IOC_DRAIN: wait until no engine has anything of the session
+ * @flags: none yet, must be 0.
+ * @timeout_ms: how long to wait, at most &zcdma_get_info.out_max_deadline_ms.
+ *
+ * Afterwards no engine reads or writes memory of an op that was submitted before, be it that
+ * its completion was read long ago (its deadline has passed, and the engine could not be
+ * stopped). Completions that were not read can still be. To end all use of memory: cancel all,
+ * drain, close.
+ *
+ * Errors: ETIMEDOUT when an engine still has something; EINTR when the process is killed.
+ */
+struct zcdma_drain {
+	__u32 flags;
+	__u32 timeout_ms;
+};
+
 /*
  * Ports
  * -----
  * A *port* is a device at a channel's request line: a register or FIFO that the
  * engine reads or writes when the device asks. The device tree defines ports, or
  * root does (the module parameter "ports"); users know them by name, and nobody
- * learns an address. A port belongs to one session at a time.
+ * learns an address. A port belongs to one session at a time. Who may have it is said
+ * with that parameter, by a group and a mode as of a file; otherwise only root may.
  */
 
 /**
@@ -529,7 +598,7 @@ enum zcdma_port_state {
  * @out_width: of the device's register, in bytes. What is moved is a multiple.
  * @out_burst: the most words that the device takes or gives at a request.
  * @out_owner: process that attached to it, as the caller's pid namespace numbers
- *	it; 0 when nobody did, or it is not known there.
+ *	it; 0 when nobody did, or it is not known there. Only the same user, and root, is told.
  * @out_data: bytes at the start of each word that carry data: 1 for a UART whose
  *	register is written in words of 4. Otherwise equal to @out_width. It is for
  *	programs to spread what they send, and to gather what they receive.
@@ -568,12 +637,13 @@ struct zcdma_query_port {
  * @out_tx_caps: bits of &enum zcdma_cap of the channel that sends; 0 without one.
  * @out_rx_caps: the same of the one that receives.
  *
- * In place of %ZCDMA_IOC_ATTACH; until the file is closed.
+ * In place of %ZCDMA_IOC_ATTACH; until the file is closed. A port is its own permission:
+ * "allow" need not name its channels.
  *
- * Errors: ENOENT when there is no such port; EISCONN when already attached; EBUSY
- * when somebody has the port or its channel, see &zcdma_query_port.out_owner;
- * EPERM when "allow" forbids its channel; ENODEV when its engine is not there;
- * EOPNOTSUPP when the engine cannot serve the port: not its width, not that way.
+ * Errors: ENOENT when there is no such port; EACCES when the caller may not have it;
+ * EISCONN when already attached; EBUSY when somebody has the port or its channel, see
+ * &zcdma_query_port.out_owner; ENODEV when its engine is not there; EOPNOTSUPP when the
+ * engine cannot serve the port: not its width, not that way.
  */
 struct zcdma_attach_port {
 	__u32 flags;
@@ -628,8 +698,14 @@ struct zcdma_attach_port {
  * the engine. A period that a write() completes when the engine is at it counts as
  * lost: some of it may have gone out. (An engine with %ZCDMA_RESIDUE_DESCRIPTOR does not
  * tell where it is, and nobody tells when a period is published in a mapped ring: there it
- * is not counted while the callback of the one before is late.) A queued ring that sends
+ * is not counted while the callback of the one before is late. A receiver keeps a period less
+ * there, but for a ring of two periods: what is read of that may be torn.) A queued ring that sends
  * loses nothing: there an underrun is a gap, it is counted and nothing fails.
+ *
+ * A read() takes whole periods, and of one that has begun what is there as soon as the device is
+ * silent, on engines with %ZCDMA_RESIDUE_BURST. The period of a queued ring that the device has
+ * ended early (a packet) is as long as that. A call that has moved something before a loss
+ * returns that, and the next one is told.
  */
 
 /**
@@ -666,9 +742,10 @@ enum zcdma_stream_flags {
  *
  * Errors: ENOTCONN before %ZCDMA_IOC_ATTACH_PORT; EOPNOTSUPP when the port does not
  * go that way, or the engine has no cyclic transfers (use %ZCDMA_STREAM_QUEUED) or
- * cannot be stopped; EEXIST when there is one already; EBUSY while ops that way are
- * outstanding, or not reaped; EINVAL for sizes out of range and a period that is no
- * multiple of the width.
+ * cannot be stopped, or completes out of order (%ZCDMA_CAP_UNORDERED); EEXIST when there
+ * is one already; EBUSY while ops that way are outstanding, or not reaped; EINVAL for sizes
+ * out of range, and for a period that is no multiple of the width, or longer than the engine
+ * takes in one piece; ENOMEM; ENODEV when the engine is gone.
  */
 struct zcdma_stream_setup {
 	__u32 flags;
@@ -683,16 +760,22 @@ struct zcdma_stream_setup {
 
 /**
  * enum zcdma_stream_action
- * @ZCDMA_STREAM_START: from period 0 of an empty ring (receiver), or with what was
- *	written so far (sender). A receiver is also started by the first read(), a
+ * @ZCDMA_STREAM_START: with an empty ring (receiver), or with what was
+ *	written so far (sender). A receiver is also started by the first read() or poll(), a
  *	sender by the write() that finds the ring full.
- * @ZCDMA_STREAM_STOP: at once. A receiver's whole periods can still be read, and
- *	then read() returns 0; what a sender had left is dropped.
+ * @ZCDMA_STREAM_STOP: at once. What had come to a receiver can still be read: whole periods, and
+ *	of the one that has begun what is there, if the engine has %ZCDMA_RESIDUE_BURST and can be
+ *	paused. Then read() returns 0. What a sender had left is dropped, and a write() that waits
+ *	for room ends, with ECANCELED if nothing of it was taken. EIO when the engine cannot be
+ *	stopped: then it keeps the memory of what it has, and the stream has failed. STOP can
+ *	be tried again.
  * @ZCDMA_STREAM_PAUSE: the engine stands still. EOPNOTSUPP without %ZCDMA_CAP_PAUSE.
  * @ZCDMA_STREAM_RESUME: it goes on.
  * @ZCDMA_STREAM_DRAIN: of a sender: send what was written, wait for that, stop. On a
  *	cyclic ring the last period is filled up with zeros, and some more may follow.
- *	ETIMEDOUT when the device does not take a period within the deadline.
+ *	ETIMEDOUT when the device does not take a period within the deadline. EPIPE when the
+ *	engine of a cyclic ring was at the last period before that was written to the end: all
+ *	was done, and some of it is lost.
  */
 enum zcdma_stream_action {
 	ZCDMA_STREAM_START	= 1,
@@ -779,6 +862,12 @@ struct zcdma_stream_status {
  * @state: as &zcdma_stream_status.out_state.
  * @period_bytes: of the ring.
  * @periods: of the ring.
+ * @run: which run this is, counted from 1 (%ZCDMA_FEATURE_RUNS).
+ *
+ * A run is what happens from a START to the STOP after it. Numbers go on over runs: the next one
+ * begins with a multiple of @periods that the one before did not reach, and head and tail are both
+ * that. A receiver has a new run at START, a sender at STOP, so that its ring can be filled
+ * before START: it is to read tail then. What is written here for an older run is ignored.
  *
  * Period number N, counted from 0 and never wrapping, is at byte
  * (N % periods) * period_bytes of the ring. At most @periods of them are in it.
@@ -786,7 +875,9 @@ struct zcdma_stream_status {
  * A receiver takes periods from max(tail, oldest) up to head, and looks at oldest
  * again after it has used a period: if that has passed it, what was seen may be
  * torn. It writes tail with release semantics, and reads head with acquire
- * semantics; a sender the other way round. A number that cannot be is ignored.
+ * semantics; a sender the other way round. A number that cannot be is ignored. One written after
+ * a loss (a receiver's tail that is not below oldest, a sender's head above tail) tells that it is
+ * known: poll() does not say POLLPRI for it any more, and no read() or write() is told.
  *
  * The pages stay valid as long as they are mapped, whatever becomes of the stream.
  */
@@ -800,7 +891,7 @@ struct zcdma_ring {
 	__u32 state;
 	__u32 period_bytes;
 	__u32 periods;
-	__u32 __pad2;
+	__u32 run;
 };
 
 /*
@@ -820,6 +911,7 @@ struct zcdma_ring {
 	_IOWR(ZCDMA_IOC_MAGIC, 0x04, struct zcdma_unregister_buffer)
 #define ZCDMA_IOC_SUBMIT	_IOWR(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_submit)
 #define ZCDMA_IOC_CANCEL	_IOWR(ZCDMA_IOC_MAGIC, 0x06, struct zcdma_cancel)
+#define ZCDMA_IOC_DRAIN		_IOWR(ZCDMA_IOC_MAGIC, 0x07, struct zcdma_drain)
 #define ZCDMA_IOC_ATTACH_PORT	_IOWR(ZCDMA_IOC_MAGIC, 0x10, struct zcdma_attach_port)
 #define ZCDMA_IOC_QUERY_PORT	_IOWR(ZCDMA_IOC_MAGIC, 0x11, struct zcdma_query_port)
 #define ZCDMA_IOC_STREAM_SETUP	_IOWR(ZCDMA_IOC_MAGIC, 0x12, struct zcdma_stream_setup)
@@ -834,15 +926,16 @@ struct zcdma_ring {
  * have been made with IORING_SETUP_SQE128; what of the field is behind the op must be
  * 0. The op counts as one of the session's, as if by SUBMIT, but its completion comes
  * by the ring alone: the CQE has the SQE's user_data, and the op's is not used. Its
- * res is the number of bytes, which is the op's length, or a negative errno: those of
+ * res is the number of bytes, as &zcdma_completion.done counts them, or a negative errno: those of
  * a completion, and those of SUBMIT. A ring made with IORING_SETUP_CQE32 tells more
  * in big_cqe[0]: bytes done in the low half, &enum zcdma_done_flags in the high one,
  * which a 32-bit kernel has no room for.
  *
  * Ops on registered memory are taken in the submitter's own context, without waiting,
  * and those of one io_uring_enter() go to the engine together, up to 32 at a time. For
- * others a thread of io_uring's pins the memory. They cannot be cancelled by io_uring;
- * %ZCDMA_IOC_CANCEL can, by the op's user_data.
+ * others a thread of io_uring's pins the memory. %ZCDMA_IOC_CANCEL cancels them by the op's
+ * user_data. A process that ends takes its own with it, by io_uring from Linux 6.7 on; before
+ * that it waits for them, so there @deadline_ms is at most 60,000: EINVAL otherwise.
  */
 #define ZCDMA_URING_OP		_IOW(ZCDMA_IOC_MAGIC, 0x05, struct zcdma_op)
 
@@ -864,14 +957,16 @@ struct zcdma_ring {
  * session's deadline; EPIPE once after an overrun; 0 when it was stopped and all was
  * read; EIO, ENODEV when it failed. splice() moves them to a pipe without a copy if
  * the ring is queued. write() to one that sends blocks while the ring is full; its
- * errors are the same. poll() says POLLIN and POLLOUT for them, POLLPRI for a
- * loss that was not reported yet. On such sessions the completions of ops are to be had
+ * errors are the same, and ECANCELED. poll() says POLLIN and POLLOUT for them, POLLPRI for a
+ * loss that was not reported yet, POLLERR when it failed; asked for POLLIN it starts a receiver
+ * that is IDLE. On such sessions the completions of ops are to be had
  * with %ZCDMA_SUBMIT_WAIT and by io_uring.
  *
- * close() of the last descriptor cancels what has not begun. What the engine
- * already has is stopped or awaited in the kernel; no memory is released
- * before that. A child of fork() shares the session; after exec() it is open
- * unless O_CLOEXEC was given.
+ * close() of the last descriptor cancels what has not begun, and what a CPU is at, and waits for no
+ * engine. What an engine already has goes on there while others use it, with its memory pinned and
+ * charged until it is through; an engine that nobody uses any more is stopped. So wait first, for
+ * the completions or by %ZCDMA_IOC_DRAIN. A child of fork() shares the session; after exec() it is
+ * open unless O_CLOEXEC was given.
  */
 
 #endif /* _UAPI_LINUX_ZCDMA_H */
