@@ -33,6 +33,7 @@
 
 /* What the server and the test tell each other, in memory that both see. */
 struct wire {
+	atomic_bool open;		/* by who keeps it so */
 	atomic_bool lock;		/* no WRITE is answered: the page is to be locked */
 	atomic_ullong page;		/* its number, once it is pinned */
 };
@@ -104,6 +105,19 @@ static void be_server(struct wire *wire)
 	_exit(0);
 }
 
+/*
+ * FUSE warns when it is to write back a page of a file that nobody has open for writing any more.
+ * What direct I/O or an engine writes after the last close() makes such. So somebody has it open
+ * for as long as anything is pinned: a process of its own, for who closes it waits.
+ */
+static void keep_open(struct wire *wire)
+{
+	CHILD_CHECK(open(FILE_NAME, O_RDWR | O_CLOEXEC) >= 0);
+	wire->open = true;
+	for (;;)
+		pause();
+}
+
 /* As fusermount does it for a user. */
 static int mount_file(void)
 {
@@ -135,7 +149,7 @@ static void unmount_file(void)
 
 FIXTURE(fuse) {
 	struct wire *wire;
-	pid_t server, user;
+	pid_t server, keeper, user;
 	long pinned;
 	int fd;				/* somebody else's, at the user's channel */
 	char channel[ZCDMA_NAME_LEN];
@@ -155,6 +169,10 @@ FIXTURE_SETUP(fuse)
 	IN_CHILD(self->server)
 		be_server(self->wire);
 	close(device);
+	IN_CHILD(self->keeper)
+		keep_open(self->wire);
+	while (!self->wire->open)
+		zc_sleep_ms(10);
 	self->fd = zc_session_and_channel("softdma", 0, self->channel);
 	ASSERT_LE(0, self->fd);
 	self->src = zc_map(PAGE);
@@ -179,6 +197,10 @@ FIXTURE_TEARDOWN(fuse)
 		EXPECT_EQ(0, softdma_bind());
 	EXPECT_EQ(0, softdma_reset());
 	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
+	if (self->keeper > 0) {
+		kill(self->keeper, SIGKILL);
+		zc_wait(self->keeper);
+	}
 }
 
 /* The user's page of the file */
