@@ -106,13 +106,17 @@ static void be_server(struct wire *wire)
 }
 
 /*
- * FUSE warns when it is to write back a page of a file that nobody has open for writing any more.
- * What direct I/O or an engine writes after the last close() makes such. So somebody has it open
- * for as long as anything is pinned: a process of its own, for who closes it waits.
+ * FUSE warns when it is to write back a page of a file that nobody has open any more who ever
+ * mapped it to write. What direct I/O or an engine writes after the last close() makes such. So
+ * somebody has it open for as long as anything is pinned: a process of its own, for who closes it
+ * waits.
  */
 static void keep_open(struct wire *wire)
 {
-	CHILD_CHECK(open(FILE_NAME, O_RDWR | O_CLOEXEC) >= 0);
+	int fd = open(FILE_NAME, O_RDWR | O_CLOEXEC);
+
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
 	wire->open = true;
 	for (;;)
 		pause();
