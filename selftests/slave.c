@@ -243,7 +243,7 @@ static void *reads_in_order(void *arg)
  */
 TEST_F_TIMEOUT(slave, completes_in_order_whoever_reads, 120)
 {
-	enum { READERS = 4, LONG = 20, LEN = 8 * PAGE };
+	enum { READERS = 4, LONG = 32, LEN = 12 * PAGE };
 	struct zcdma_op sends[BATCH], recvs[BATCH];
 	struct reader readers[READERS];
 	pthread_t threads[READERS];
