@@ -19,6 +19,7 @@ make_fake_tree()
 		printf 'kernel=none\ncheck_timeout=301\nqemu=("%s" %s)\n' "$tree/machine" "$target" \
 			>"$tree/qemu/targets/$target"
 	done
+	script qemu/setup ''
 	script qemu/build ''
 	script qemu/checks/host 'echo 1 passed, 0 failed, 0 skipped'
 	: >"$tree/selftests/KNOWN"

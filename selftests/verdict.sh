@@ -157,6 +157,29 @@ test_that_is_known_to_fail_must()
 	comes_of_it fails 1 'nothing' && check 1 'fixture.test gave no result, where'
 }
 
+# ci WANTED PATTERN LINT CHECK: what .ci/run says of such a lint and such a check.
+ci()
+{
+	make_fake_tree told || return
+	mkdir -p "$tree/.ci" && cp .ci/run "$tree/.ci" || return
+	printf 'lint:\n\t@%s\ncheck:\n\t@%s\n' "$3" "$4" >"$tree/Makefile"
+	run "$1" "$tree/.ci/run" || return
+	says "$(echo "$out" | tail -n 1)" "$2"
+}
+
+ci_passes_when_lint_and_check_do()
+{
+	sum='echo 2 passed, 0 failed, 1 skipped'
+	ci 0 '^3 passed, 0 failed, 1 skipped$' true "$sum" &&
+	ci 0 '^3 passed, 0 failed, 1 skipped$' true "sleep 1; $sum" &&
+	ci 0 '^3 passed, 0 failed, 1 skipped$' 'sleep 1' "$sum" &&
+	ci 1 '^2 passed, 1 failed, 1 skipped$' false "$sum" &&
+	ci 1 '^3 passed, 1 failed, 1 skipped$' true "$sum; false" &&
+	ci 1 '^3 passed, 1 failed, 1 skipped$' true "$sum; kill \\$\\$\\$\\$" &&
+	ci 1 '^2 passed, 1 failed, 0 skipped$' true 'echo 1 passed, 1 failed, 0 skipped; false' &&
+	ci 1 '^1 passed, 1 failed, 0 skipped$' true true
+}
+
 tests='
 	status_of_the_command_is_that_of_the_run
 	complaint_outweighs_the_status
@@ -169,5 +192,6 @@ tests='
 	results_must_be_those_expected
 	status_must_fit_the_results
 	test_that_is_known_to_fail_must
+	ci_passes_when_lint_and_check_do
 '
 run_tests
