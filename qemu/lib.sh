@@ -99,7 +99,7 @@ load_target()
 	stray=no		# edu_stray is run there, behind an IOMMU
 	races=no		# tests that race are run there, CPUs with a thread each
 	disk=no			# can have a disk (qemu/run --disk)
-	check_timeout=900	# seconds that the selftests may take, at most
+	check_timeout=900	# seconds that the selftests take, at most; later they hang
 	unload_timeout=60	# seconds for unloading the modules after a job, at most
 	config=			# build $kernel with this configuration, see debug-kernel
 	# shellcheck source=/dev/null
@@ -137,6 +137,14 @@ end_jobs()
 		sleep 0.1
 	done
 	wait
+}
+
+# What tests on this host need besides (see checks/host)
+setup_host_tests()
+{
+	local packages=(patch)
+	command -v busybox >/dev/null || packages+=(busybox-static)
+	"$TOP/qemu/setup" "${packages[@]}"
 }
 
 # Run timeout(1), "$@", which has a process group of its own: it gets TERM when we are no more, and
