@@ -25,9 +25,15 @@ users()
 	cat /sys/class/dma/*/in_use | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+users_are_now()
+{
+	[ "$(users)" -eq "$1" ]
+}
+
+# A close() does not wait for the channel to be given back.
 users_are()
 {
-	[ "$(users)" -eq "$1" ] || complain "$(users) users of channels, not $1"
+	await users_are_now "$1" || complain "$(users) users of channels, not $1"
 }
 
 no_channel_is_taken_until_a_session_needs_it()

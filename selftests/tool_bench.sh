@@ -120,7 +120,7 @@ bench_ends_by_a_signal()
 
 bench_of_fairness_is_valid_json()
 {
-	run 0 zcdma bench -f -t 0.2 -j && json "$out" &&
+	run 0 zcdma bench -f -t 1 -j && json "$out" &&
 	says "$json" '^results\.0\.sessions=64$' '^results\.0\.jain=[01]\.' '^results\.0\.light_ops=[1-9]'
 }
 

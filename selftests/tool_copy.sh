@@ -258,12 +258,14 @@ copy_with_an_engine_that_hangs_ends_at_the_deadline()
 {
 	make_file "$dir/a" 1000000
 	kmsg_expect 'hangs, stopping it'
-	kmsg_allow 'hangs, stopping it'		# where the ops behind it were far apart
+	# Where the ops behind it were far apart.
+	kmsg_allow 'hangs, stopping it'
+	kmsg_allow 'hangs, stopping it'
 	knob hang 1 || return
 	start=$(date +%s)
 	fails_with '^zcdma: copy: .*Connection timed out; .*--deadline' || return
 	kmsg_expected 'hangs, stopping it'
-	[ $(($(date +%s) - start)) -le 8 ] || complain 'it took too long'
+	[ $(($(date +%s) - start)) -le 20 ] || complain 'it took too long'
 }
 
 copy_with_an_engine_that_fails_is_a_failure()

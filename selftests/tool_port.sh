@@ -75,7 +75,7 @@ partial_results_count()
 {
 	engine N 0
 	printf abc | zcdma write -q -d 20000 s-tx - || complain 'write failed' || return
-	run 1 zcdma read -n 10 --deadline 300 s-rx && says "$out" '^abc$' &&
+	run 1 zcdma read -n 10 --deadline 2000 s-rx && says "$out" '^abc$' &&
 	says "$err" 'the device asked for nothing in time, after 3 bytes' || return
 	for signal in INT TERM; do
 		printf abcd | zcdma write -q -d 20000 s-tx - || complain 'write failed' || return
@@ -92,7 +92,7 @@ what_is_not_taken_is_told()
 {
 	engine N 0
 	head -c 20000 /dev/zero >"$dir/in"
-	run 1 zcdma write --json --deadline 300 s-tx "$dir/in" &&
+	run 1 zcdma write --json --deadline 2000 s-tx "$dir/in" &&
 	says "$err" 'asked for nothing in time, after 16384 bytes' &&
 	json "$out" && says "$json" '^bytes=16384$' || return
 	# The rest of the block has its turn when there is room again.
@@ -316,7 +316,7 @@ payload_is_read_after_its_header()
 	{ printf 'HEAD1000'; cat "$dir/payload"; } | zcdma write -q s-tx - &
 	run 0 timeout 10 zcdma read -q -n 8 s-rx && says "$out" '^HEAD1000$' || return
 	run 0 timeout 10 zcdma read -q -n 1000 -o "$dir/out" s-rx || return
-	wait $!
+	wait $! || complain 'write failed' || return
 	cmp "$dir/payload" "$dir/out" || complain 'not the payload'
 }
 

@@ -100,7 +100,7 @@ wrong_bytes_are_found_by_verify()
 source_that_becomes_shorter_is_a_failure()
 {
 	make_file "$dir/a" 400000
-	knob delay_us 20000
+	knob delay_us 100000
 	( while ! copy_has_begun; do sleep 0.02; done; sleep 0.2; truncate -s 1000 "$dir/a" ) &
 	run 1 zcdma copy "$dir/a" "$dir/b"
 	status=$?
@@ -113,7 +113,7 @@ source_that_becomes_shorter_is_a_failure()
 target_that_appears_meanwhile_stays()
 {
 	make_file "$dir/a" 400000
-	knob delay_us 20000
+	knob delay_us 100000
 	( while ! copy_has_begun; do sleep 0.02; done; echo new >"$dir/b" ) &
 	run 1 zcdma copy "$dir/a" "$dir/b"
 	status=$?

@@ -101,10 +101,10 @@ is_stopped()
 	it_says '^State:[[:space:]]*[TZ]'
 }
 
-# Has it come to where it catches signals?
+# Has it come to where it catches signals? TERM: a shell, which it is at first, catches some others.
 catches_signals()
 {
-	it_says '^SigCgt:.*[1-9a-f]'
+	it_says '^SigCgt:.*[4-7c-f][0-9a-f]\{3\}$'
 }
 
 # Does it sleep, at each of some looks? It waits for the engine then.
