@@ -142,9 +142,9 @@ end_jobs()
 # What tests on this host need besides (see checks/host)
 setup_host_tests()
 {
-	local packages=(patch)
-	command -v busybox >/dev/null || packages+=(busybox-static)
-	"$TOP/qemu/setup" "${packages[@]}"
+	local needed=(patch)
+	command -v busybox >/dev/null || needed+=(busybox-static)
+	"$TOP/qemu/setup" "${needed[@]}"
 }
 
 # Run timeout(1), "$@", which has a process group of its own: it gets TERM when we are no more, and

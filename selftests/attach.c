@@ -325,7 +325,7 @@ TEST_F(several_channels, share_ops_that_are_submitted_one_by_one)
 		ASSERT_EQ(0, zc_submit(self->fd, &op, 1, NULL));
 	}
 	/* Each engine hangs half way through one of them. */
-	for (int i = 0; i < 400 && !(dst[0] && dst[PAGE] && dst[2 * PAGE] && dst[3 * PAGE]); i++)
+	for (int i = 0; i < 4000 && !(dst[0] && dst[PAGE] && dst[2 * PAGE] && dst[3 * PAGE]); i++)
 		zc_sleep_ms(5);
 	for (int i = 0; i < 4; i++)
 		EXPECT_EQ(1, dst[i * PAGE]);

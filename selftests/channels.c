@@ -126,7 +126,7 @@ static __u64 time_of_a_long_op(struct __test_metadata *_metadata, WORLD *self, i
  * Each page takes 4 ms: with four channels a quarter of the time, and what the CPU does. How fast
  * its engines are zcdma has seen before: it gives each of them what lasts for a moment.
  */
-TEST_F(channels, share_a_long_op)
+TEST_F_TIMEOUT(channels, share_a_long_op, 120)
 {
 	int one = zc_session("softdma", 0);
 	__u64 alone, together;

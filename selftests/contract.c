@@ -244,7 +244,7 @@ static void overrun_a_stream(struct __test_metadata *_metadata, CONTRACT *self)
 		.opcode = ZCDMA_OP_SEND, .src = zc_ptr(self->src), .len = SENT * LEN,
 	};
 
-	open_ports(_metadata, self, 2000);
+	open_ports(_metadata, self, 10000);
 	ASSERT_EQ(0, stream_setup(self->rx, ZCDMA_RX, ZCDMA_STREAM_QUEUED, LEN, PERIODS * LEN));
 	ASSERT_EQ(0, stream_do(self->rx, ZCDMA_RX, ZCDMA_STREAM_START));
 	EXPECT_EQ(0, port_op(self->tx, op).res);
@@ -920,7 +920,7 @@ static void limit_is_kept(struct __test_metadata *_metadata, CONTRACT *self, con
 
 	ASSERT_EQ(0, softdma_become(traits));
 	ASSERT_EQ(0, softdma_set("violations", 0));
-	open_ports(_metadata, self, 2000);
+	open_ports(_metadata, self, 10000);
 	err = stream_setup(self->rx, ZCDMA_RX, flags, period, 16 * period);
 	EXPECT_TRUE(!err || err == -EINVAL) {
 		TH_LOG("%d", err);
@@ -928,7 +928,7 @@ static void limit_is_kept(struct __test_metadata *_metadata, CONTRACT *self, con
 	if (!err)
 		two_periods_come(_metadata, self, period);
 	close(self->rx);
-	self->rx = port_open("t-rx", 2000, 0);
+	self->rx = port_open("t-rx", 10000, 0);
 	ASSERT_LE(0, self->rx);
 	ASSERT_EQ(0, stream_setup(self->rx, ZCDMA_RX, flags, limit, 16 * limit));
 	two_periods_come(_metadata, self, limit);
@@ -960,7 +960,7 @@ TEST_F(contract, short_packet_is_a_result_of_an_op)
 	struct zcdma_op send = { .opcode = ZCDMA_OP_SEND, .src = zc_ptr(self->src), .len = 1000 };
 	struct zcdma_completion c;
 
-	open_ports(_metadata, self, 2000);
+	open_ports(_metadata, self, 10000);
 	ASSERT_EQ(0, port_op(self->tx, send).res);
 	ASSERT_EQ(0, softdma_set("short_nth", 1));
 	c = port_op(self->rx, op);
@@ -976,7 +976,7 @@ TEST_F(contract, short_packet_is_no_whole_period)
 {
 	struct zcdma_op send = { .opcode = ZCDMA_OP_SEND, .src = zc_ptr(self->src), .len = 1500 };
 
-	open_ports(_metadata, self, 2000);
+	open_ports(_metadata, self, 10000);
 	ASSERT_EQ(0, stream_setup(self->rx, ZCDMA_RX, ZCDMA_STREAM_QUEUED, 1000, 8000));
 	ASSERT_EQ(0, port_op(self->tx, send).res);	/* into the FIFO */
 	ASSERT_EQ(0, softdma_set("short_nth", 1));

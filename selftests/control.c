@@ -301,23 +301,23 @@ static void goes_on_after_pause(struct __test_metadata *_metadata, int fd, char 
 	ASSERT_TRUE(stream_goes_on(fd, buf, 5000, &at));
 	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_PAUSE));
 	moved_by_then = stream_settled(fd, ZCDMA_RX).out_moved;
-	zc_sleep_ms(200);	/* 10 periods' time */
+	zc_sleep_ms(200);	/* 4 periods' time */
 	EXPECT_EQ(moved_by_then, stream_status(fd, ZCDMA_RX).out_moved);
 	ASSERT_EQ(0, stream_do(fd, ZCDMA_RX, ZCDMA_STREAM_RESUME));
-	ASSERT_TRUE(stream_goes_on(fd, buf, moved_by_then + 20000 - at, &at));
+	ASSERT_TRUE(stream_goes_on(fd, buf, moved_by_then + 10000 - at, &at));
 	EXPECT_EQ(0, stream_status(fd, ZCDMA_RX).out_lost);
 }
 
 TEST_F(control, resume_goes_on_where_pause_left_a_cyclic_ring)
 {
-	self->rx = again(self->rx, "t-rx", 0, "source=Y rate=50000 fifo=1048576");
+	self->rx = again(self->rx, "t-rx", 0, "source=Y rate=20000 fifo=1048576");
 	ASSERT_LE(0, self->rx);
 	goes_on_after_pause(_metadata, self->rx, self->buf, 0);
 }
 
 TEST_F(control, resume_goes_on_where_pause_left_a_queued_ring)
 {
-	self->rx = again(self->rx, "t-rx", 0, "source=Y rate=50000 fifo=1048576");
+	self->rx = again(self->rx, "t-rx", 0, "source=Y rate=20000 fifo=1048576");
 	ASSERT_LE(0, self->rx);
 	goes_on_after_pause(_metadata, self->rx, self->buf, ZCDMA_STREAM_QUEUED);
 }

@@ -283,6 +283,17 @@ TEST_F(edge, of_a_drained_run_may_be_silent)
 
 /* ---- an engine that cannot be stopped ---- */
 
+/* The source does not wait for us: what was lost before is not what we look for. */
+static long read_after_loss(int fd, char *buf, size_t len)
+{
+	long got;
+
+	do
+		got = stream_read(fd, buf, len);
+	while (got == -EPIPE);
+	return got;
+}
+
 /* It goes round in what had come. */
 TEST_F(edge, of_a_run_that_cannot_be_ended_has_nothing)
 {
@@ -302,7 +313,7 @@ TEST_F(edge, of_a_run_that_cannot_be_ended_has_nothing)
 	/* It may be stopped after all: then another run can follow. */
 	EXPECT_EQ(0, stream_do(self->rx, ZCDMA_RX, ZCDMA_STREAM_STOP));
 	EXPECT_EQ(0, stream_do(self->rx, ZCDMA_RX, ZCDMA_STREAM_START));
-	EXPECT_EQ(1000, stream_read(self->rx, self->buf, 1000));
+	EXPECT_EQ(1000, read_after_loss(self->rx, self->buf, 1000));
 }
 
 /* Who has mapped the ring is told. */
@@ -347,7 +358,7 @@ TEST_F(edge, of_a_run_that_cannot_be_ended_keeps_its_channel)
 	ASSERT_EQ(0, zc_ioctl(self->rx, ZCDMA_IOC_QUERY_CHANNEL, &mine));
 	strcpy(name, mine.out_name);
 	start_receiver(_metadata, self, 0);
-	ASSERT_EQ(1000, stream_read(self->rx, self->buf, 1000));
+	ASSERT_EQ(1000, read_after_loss(self->rx, self->buf, 1000));
 	zc_kmsg_expect(ZC_KMSG_STRAY);
 	ASSERT_EQ(0, softdma_set("stop_nth", 1));
 	close(self->rx);

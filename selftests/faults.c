@@ -21,7 +21,7 @@
 #define PATIENCE	20000	/* ms, for what should take no time at all */
 
 /* ms that a time-out may be late; where time is the host's, the host may be late as well */
-#define LATE		(zc_lacks("counted") ? 1500 : 100)
+#define LATE		(zc_lacks("counted") ? 7000 : 100)
 
 static const struct pattern source = { 's', 1 }, target = { 't', 1 };
 
@@ -222,6 +222,8 @@ TEST_F(engine, that_is_slow_is_given_up_at_the_deadline)
 	struct zcdma_op op = copy_with_deadline(self, SIZE, 1000);
 	__u64 start, took;
 
+	if (zc_lacks("counted"))
+		zc_kmsg_allow(ZC_KMSG_HANGS);	/* the host stood still */
 	ASSERT_EQ(0, softdma_set("max_len", PAGE));
 	ASSERT_EQ(0, softdma_set("delay_us", 30000));
 	start = zc_now_ms();
@@ -284,6 +286,8 @@ TEST_F(engine, that_gets_on_is_not_stopped_by_tiny_deadlines)
 	int other = zc_session(self->channel, 0);
 
 	ASSERT_LE(0, other);
+	if (zc_lacks("counted"))
+		zc_kmsg_allow(ZC_KMSG_HANGS);	/* the host stood still */
 	tiny.deadline_ms = 1;
 	ASSERT_EQ(0, softdma_set("delay_us", 200000));
 	for (int round = 0; round < 5; round++) {
@@ -315,7 +319,7 @@ static pid_t child_with_a_hung_op(const ENGINE *self, bool wait)
 		zc_read(fd, &c, 1);
 		CHILD_CHECK(!"woke up");
 	}
-	zc_sleep_ms(300);
+	zc_sleeps_in(pid, wait ? SYS_ioctl : SYS_read);
 	return pid;
 }
 
@@ -331,7 +335,7 @@ TEST_F(engine, that_hangs_does_not_keep_a_process_from_being_killed)
 		start = zc_now_ms();
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, zc_wait(pid));
-		EXPECT_GE(1000, zc_now_ms() - start);
+		EXPECT_GE(3000, zc_now_ms() - start);	/* the deadline is at 4000 */
 		EXPECT_TRUE(zc_pinned_falls_to(self->pinned, 4000 + LATE));
 		ASSERT_EQ(0, softdma_set("hang", 0));
 		EXPECT_TRUE(works(self, self->fd));
@@ -381,7 +385,7 @@ TEST_F(engine, that_hangs_does_not_keep_a_close_waiting)
 	zc_sleep_ms(100);
 	start = zc_now_ms();
 	close(fd);
-	EXPECT_GE(1000, zc_now_ms() - start);
+	EXPECT_GE(8000, zc_now_ms() - start);	/* the deadline is at 10000 */
 	EXPECT_LE(self->pinned + 2 * SIZE / PAGE, zc_pinned_pages());
 	ASSERT_EQ(0, softdma_set("hang", 0));
 	EXPECT_TRUE(zc_pinned_falls_to(self->pinned, PATIENCE));
@@ -815,7 +819,7 @@ static pid_t child_that_stalls(const ENGINE *self, enum staller where)
 }
 
 /* A program that keeps the kernel waiting for its memory keeps nobody else waiting. */
-TEST_F(engine, that_leaves_does_not_wait_for_a_page_fault)
+TEST_F_TIMEOUT(engine, that_leaves_does_not_wait_for_a_page_fault, 90)
 {
 	for (enum staller where = 0; where < STALLERS; where++) {
 		pid_t pid = child_that_stalls(self, where), other;
@@ -824,9 +828,9 @@ TEST_F(engine, that_leaves_does_not_wait_for_a_page_fault)
 		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 		IN_CHILD(other)
 			CHILD_CHECK(!softdma_unbind());
-		while (zc_now_ms() - start < 3000 && !waitpid(other, NULL, WNOHANG))
+		while (zc_now_ms() - start < PATIENCE && !waitpid(other, NULL, WNOHANG))
 			zc_sleep_ms(10);
-		EXPECT_GT(2000, zc_now_ms() - start) {
+		EXPECT_GT(PATIENCE, zc_now_ms() - start) {
 			TH_LOG("stalled in %d", where);
 		}
 		ASSERT_EQ(0, kill(pid, SIGKILL));

@@ -25,7 +25,7 @@
 
 #define PAGE		4096UL
 #define PATIENCE	20000		/* ms */
-#define AT_ONCE		1000		/* ms, for what must not wait for the user */
+#define AT_ONCE		8000		/* ms, for what must not wait for the user */
 #define FILE_NAME	"/tmp/fuse-file"
 #define FILE_SIZE	PAGE
 
@@ -256,7 +256,7 @@ static void be_user(WORLD *self, unsigned int nr, bool reads)
 	file.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
 	CHILD_CHECK(file.page != MAP_FAILED);
 	op = zc_copy_op(file.page, self->src, PAGE, 1);
-	op.deadline_ms = 20000;
+	op.deadline_ms = 30000;
 	for (unsigned int i = 0; i < nr; i++) {
 		fd = zc_session(self->channel, 0);
 		CHILD_CHECK(fd >= 0);
@@ -323,7 +323,7 @@ static void goes_on(struct __test_metadata *_metadata, WORLD *self, int attached
 	}
 }
 
-TEST_F(fuse, page_that_is_never_written_back_holds_up_its_user_alone)
+TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_holds_up_its_user_alone, 90)
 {
 	make_stuck(_metadata, self, 1, true);
 	goes_on(_metadata, self, 0);
@@ -332,7 +332,7 @@ TEST_F(fuse, page_that_is_never_written_back_holds_up_its_user_alone)
 }
 
 /* Nobody reads the completion: the kernel itself lets go of the page. */
-TEST_F(fuse, page_that_is_never_written_back_and_not_read_holds_up_nobody)
+TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_and_not_read_holds_up_nobody, 90)
 {
 	make_stuck(_metadata, self, 1, false);
 	goes_on(_metadata, self, 0);
@@ -340,7 +340,7 @@ TEST_F(fuse, page_that_is_never_written_back_and_not_read_holds_up_nobody)
 }
 
 /* Nor the engine's going, and others hear of that. */
-TEST_F(fuse, page_that_is_never_written_back_does_not_keep_the_engine)
+TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_does_not_keep_the_engine, 90)
 {
 	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 1);
 	pid_t unbinder;
@@ -360,14 +360,14 @@ TEST_F(fuse, page_that_is_never_written_back_does_not_keep_the_engine)
 	self->fd = -1;
 	EXPECT_GE(AT_ONCE, zc_now_ms() - start);
 	EXPECT_EQ(0, zc_wait(unbinder));
-	EXPECT_GE(5 * AT_ONCE, zc_now_ms() - start);
+	EXPECT_GE(PATIENCE, zc_now_ms() - start);
 }
 
 /* More sessions of one user's than the kernel has threads for such work. */
 #define MANY	600
 
 /* The engine hangs with one op of somebody else's; the one behind it ends at its deadline. */
-TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_keeps_no_deadline_from_passing, 60)
+TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_keeps_no_deadline_from_passing, 90)
 {
 	struct zcdma_op ops[2] = {
 		zc_copy_op(self->dst, self->src, PAGE, 1),
@@ -388,7 +388,7 @@ TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_keeps_no_deadline_from_pass
 }
 
 /* Ops of somebody else whose completion nobody waits for are completed by the same threads. */
-TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_keeps_no_ring_waiting, 60)
+TEST_F_TIMEOUT(fuse, page_that_is_never_written_back_keeps_no_ring_waiting, 90)
 {
 	struct zcdma_op op = zc_copy_op(self->dst, self->src, PAGE, 1);
 	struct __kernel_timespec patience = { .tv_sec = 5 };

@@ -342,7 +342,7 @@ TEST_F(library, stream_write_waits_for_room_as_long_as_it_is_told)
 	ASSERT_EQ(0, setup(self->tx, ZCDMA_TX, ZCDMA_STREAM_QUEUED));
 	/* Nobody takes what is sent: the FIFO and the ring fill. */
 	do {
-		got = result(zcdma_stream_write(self->tx, self->buf, 4 * PERIOD, 200));
+		got = result(zcdma_stream_write(self->tx, self->buf, 4 * PERIOD, 2000));
 		EXPECT_GE(4 * PERIOD, got);
 		all += got > 0 ? got : 0;
 	} while (got > 0);

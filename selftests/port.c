@@ -403,11 +403,11 @@ TEST_F(port, keeps_for_the_next_reader_what_the_first_has_left)
 	op.src = 0;
 	op.dst = zc_ptr(in);
 	op.len = 8;
-	rx = port_open("t-in", 1000, 0);
+	rx = port_open("t-in", 10000, 0);
 	ASSERT_LE(0, rx);
 	EXPECT_EQ(0, port_op(rx, op).res);
 	close(rx);
-	rx = port_open("t-in", 1000, 0);
+	rx = port_open("t-in", 10000, 0);
 	ASSERT_LE(0, rx);
 	op.dst += 8;
 	op.len = 56;

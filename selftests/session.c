@@ -866,7 +866,7 @@ TEST_F(hung, drain_times_out_and_the_ops_go_on)
 	start = zc_now_ms();
 	EXPECT_EQ(-ETIMEDOUT, zc_drain(self->fd, 300));
 	EXPECT_LE(299, zc_now_ms() - start);
-	EXPECT_GT(2300, zc_now_ms() - start);
+	EXPECT_GT(10000, zc_now_ms() - start);
 	EXPECT_EQ(-ETIMEDOUT, zc_drain(self->fd, 0));
 	ASSERT_EQ(0, softdma_set("hang", 0));
 	EXPECT_EQ(0, zc_drain(self->fd, PATIENCE));
@@ -883,7 +883,7 @@ TEST_F(hung, drain_of_an_idle_session_returns_at_once)
 	ASSERT_EQ(0, zc_submit(self->fd, self->ops, 1, NULL));
 	EXPECT_EQ(0, zc_drain(loose, PATIENCE));
 	EXPECT_EQ(0, zc_drain(idle, PATIENCE));
-	EXPECT_GT(2000, zc_now_ms() - start);
+	EXPECT_GT(10000, zc_now_ms() - start);
 	close(loose);
 	close(idle);
 }
@@ -939,7 +939,7 @@ TEST_F(hung, drain_ends_when_the_process_is_killed)
 	start = zc_now_ms();
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(-SIGKILL, zc_wait(pid));
-	EXPECT_GE(1000, zc_now_ms() - start);
+	EXPECT_GE(8000, zc_now_ms() - start);	/* its time ends after 20000 */
 	EXPECT_EQ(1, zc_outstanding(self->fd));
 }
 

@@ -190,7 +190,7 @@ TEST_F(client, terminate_can_say_that_all_is_done)
 {
 	ASSERT_EQ(0, softdma_become("terminate_calls=Y"));
 	ASSERT_EQ(0, softdma_set("hang", 1));
-	EXPECT_LEGAL("fill:9 " MAPPED COPY COPY "sleep:300 terminate synchronize calls");
+	EXPECT_LEGAL("fill:9 " MAPPED COPY COPY "sleep:2000 terminate synchronize calls");
 	EXPECT_SAID(0, "terminate");
 	EXPECT_SAID(2, "calls");
 	ASSERT_EQ(0, softdma_set("hang", 0));
@@ -202,7 +202,7 @@ TEST_F(client, terminate_can_say_that_all_is_done)
 TEST_F(client, terminate_stops_and_nobody_is_called)
 {
 	ASSERT_EQ(0, softdma_set("hang", 1));
-	EXPECT_LEGAL("fill:10 " MAPPED COPY "sleep:300 terminate synchronize");
+	EXPECT_LEGAL("fill:10 " MAPPED COPY "sleep:2000 terminate synchronize");
 	EXPECT_SAID(0, "terminate");
 	ASSERT_EQ(0, softdma_set("hang", 0));
 	EXPECT_LEGAL("sleep:50 calls src unmap dst unmap same");
@@ -242,7 +242,7 @@ TEST_F(client, released_engine_stops_otherwise)
 {
 	ASSERT_EQ(0, softdma_become("ledger=N"));
 	ASSERT_EQ(0, softdma_set("delay_us", LONG_US));
-	EXPECT_LEGAL("fill:14 " MAPPED COPY "sleep:300 release sleep:" AFTER_MS);
+	EXPECT_LEGAL("fill:14 " MAPPED COPY "sleep:700 release sleep:" AFTER_MS);
 	EXPECT_LEGAL("take src unmap dst unmap same");
 	EXPECT_SAID(2048, "same");
 }
@@ -500,13 +500,13 @@ TEST_F(client, callbacks_are_late)
 	EXPECT_EQ(0, client(MAPPED "can_synchronize"));
 	EXPECT_SAID(0, "can_synchronize");
 	ASSERT_EQ(0, softdma_set("late_us", LONG_US));
-	EXPECT_LEGAL(COPY "sleep:50 calls terminate synchronize calls wait calls context");
+	EXPECT_LEGAL(COPY "sleep:500 calls terminate synchronize calls wait calls context");
 	EXPECT_SAID_NTH(0, "calls", 0);
 	EXPECT_SAID_NTH(0, "calls", 1);
 	EXPECT_SAID(0, "wait");
 	EXPECT_SAID_NTH(1, "calls", 2);
 	EXPECT_SAID(0, "context");
-	EXPECT_LEGAL(COPY "sleep:50 src unmap dst unmap release sleep:" AFTER_MS " calls");
+	EXPECT_LEGAL(COPY "sleep:500 src unmap dst unmap release sleep:" AFTER_MS " calls");
 	EXPECT_SAID(1, "calls");
 }
 
@@ -515,7 +515,7 @@ TEST_F(client, that_synchronizes_waits_for_late_callbacks)
 	EXPECT_EQ(0, client(MAPPED "can_synchronize"));
 	EXPECT_SAID(1, "can_synchronize");
 	ASSERT_EQ(0, softdma_set("late_us", 10000000));
-	EXPECT_LEGAL(COPY "sleep:50 calls terminate synchronize calls src unmap dst unmap");
+	EXPECT_LEGAL(COPY "sleep:2000 calls terminate synchronize calls src unmap dst unmap");
 	EXPECT_SAID_NTH(0, "calls", 0);
 	EXPECT_SAID_NTH(1, "calls", 1);
 }

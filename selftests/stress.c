@@ -523,7 +523,7 @@ TEST_F(owner, who_passes_the_session_on_gets_the_charge_back)
 	EXPECT_EQ(0, zc_wait(pid));
 	ASSERT_EQ(0, softdma_set("hang", 0));
 	EXPECT_EQ(32, zc_reap(fd, self->done, 32, PATIENCE));
-	EXPECT_TRUE(limit_is_whole(self->memory, 1000));
+	EXPECT_TRUE(limit_is_whole(self->memory, PATIENCE));
 	/* and root's own ops through it are root's */
 	EXPECT_EQ(0, zc_fill(fd, self->memory, 1, LIMIT + PAGE));
 	EXPECT_TRUE(limit_is_whole(self->memory, 0));
@@ -568,7 +568,7 @@ TEST_F(owner, who_executes_another_program_in_mid_flight)
 	EXPECT_EQ(32, zc_reap(fd, self->done, 32, PATIENCE));
 	for (int i = 0; i < 32; i++)
 		EXPECT_EQ(0, self->done[i].res);
-	EXPECT_TRUE(limit_is_whole(self->memory, 1000));
+	EXPECT_TRUE(limit_is_whole(self->memory, PATIENCE));
 	close(fd);
 }
 

@@ -39,7 +39,7 @@ gaps_are_told()
 stream_of_a_source_is_measured()
 {
 	engine Y 50000
-	run 0 zcdma stream --json -n 150000 -r 500000 s-rx "$dir/out" && json "$out" || return
+	run 0 zcdma stream --json -n 150000 -r 200000 s-rx "$dir/out" && json "$out" || return
 	says "$json" '^port=s-rx$' '^ring=cyclic$' '^bytes=150000$' '^overruns=0$' '^periods_lost=0$' || return
 	run 0 zcdma stream --queued --json -n 50000 -r 400000 s-rx "$dir/out2" || return
 	says "$out" '"ring": "queued"' || return

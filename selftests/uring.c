@@ -132,7 +132,7 @@ TEST_F(uring, moves_to_a_port_and_back)
 {
 	struct zcdma_op send = { .opcode = ZCDMA_OP_SEND, .len = 9 * PAGE, .user_data = 1 };
 	struct zcdma_op recv = { .opcode = ZCDMA_OP_RECV, .len = 9 * PAGE, .user_data = 2 };
-	struct zcdma_op late = { .opcode = ZCDMA_OP_RECV, .len = PAGE, .deadline_ms = 200 };
+	struct zcdma_op late = { .opcode = ZCDMA_OP_RECV, .len = PAGE, .deadline_ms = 2000 };
 	__u64 extra = 0;
 	int fd, id;
 
@@ -258,9 +258,11 @@ TEST_F(uring, tells_who_moved_it)
 		EXPECT_TRUE(extra >> 32 & (ZCDMA_DONE_CPU | ZCDMA_DONE_HARDWARE));
 }
 
-TEST_F(uring, takes_batches)
+TEST_F_TIMEOUT(uring, takes_batches, 120)
 {
-	for (int round = 0; round < 20; round++) {
+	const int rounds = zc_lacks("bulk") ? 5 : 20;
+
+	for (int round = 0; round < rounds; round++) {
 		__u64 seen = 0;
 
 		pattern_write(target, self->dst, 0, SIZE);
@@ -733,8 +735,11 @@ TEST_F(uring, process_with_ops_outstanding_ends_when_it_is_killed)
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, softdma_set("pool", 4));
 	ASSERT_EQ(0, softdma_set("hang", 1));
-	if (!kernel_cancels())
+	if (!kernel_cancels()) {
 		zc_kmsg_expect(ZC_KMSG_HANGS);
+		/* Once more for what was handed in so much later that it was not late then. */
+		zc_kmsg_allow(ZC_KMSG_HANGS);
+	}
 	IN_CHILD(pid) {
 		int fd = zc_open(0), a, b;
 		struct zcdma_op op;
