@@ -73,13 +73,13 @@ void zc_kmsg_allow(const char *text)
 }
 
 /*
- * How many records from where @fd is have the text, and are no announcement of it? Each read()
- * gives one record.
+ * How many lines from where @fd is have the text, and are no announcement of it? Each read() gives
+ * one record, whose other lines tell of the device.
  */
 static unsigned int in_log(int fd, const char *text)
 {
+	char record[2048], *line, *rest;
 	unsigned int n = 0;
-	char record[2048];
 	ssize_t len;
 
 	do {
@@ -87,7 +87,8 @@ static unsigned int in_log(int fd, const char *text)
 		if (len <= 0)
 			continue;
 		record[len] = 0;
-		n += strstr(record, text) && !strstr(record, ANNOUNCEMENT);
+		for (line = strtok_r(record, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+			n += strstr(line, text) && !strstr(line, ANNOUNCEMENT);
 	} while (len > 0 || errno == EPIPE); /* EPIPE: records are lost, go on with the rest */
 	return n;
 }
