@@ -55,7 +55,8 @@ static u32 lease_state(struct dma_chan *dma, struct zc_lease *lease, const struc
 		return ZCDMA_CHANNEL_BUSY;
 	if (!facts->allowed)
 		return ZCDMA_CHANNEL_DENIED;
-	return lease ? ZCDMA_CHANNEL_SHARED : ZCDMA_CHANNEL_FREE;
+	/* The last session may have left it, and its engine not be idle yet. */
+	return lease && lease->sessions ? ZCDMA_CHANNEL_SHARED : ZCDMA_CHANNEL_FREE;
 }
 
 static void lease_describe(struct dma_chan *dma, struct zcdma_query_channel *query)

@@ -400,12 +400,13 @@ TEST_F(engine, that_hangs_does_not_keep_a_close_waiting)
 TEST_F(engine, that_cannot_be_stopped_holds_up_nobody)
 {
 	struct zcdma_query_channel query;
+	char channel[ZCDMA_NAME_LEN];
 	struct zcdma_op op;
 	__u64 start;
 	int fd;
 
 	ASSERT_EQ(0, softdma_rebuild("no_terminate=Y"));
-	fd = zc_session("softdma", 0);
+	fd = zc_session_and_channel("softdma", 0, channel);
 	ASSERT_LE(0, fd);
 	op = copy_with_deadline(self, SIZE, 60000);
 	ASSERT_EQ(0, softdma_set("hang", 1));
@@ -413,7 +414,9 @@ TEST_F(engine, that_cannot_be_stopped_holds_up_nobody)
 	close(fd);
 	zc_sleep_ms(300);	/* the kernel has looked whether the channel can go */
 	start = zc_now_ms();
-	EXPECT_EQ(0, zc_query("softdma", &query));
+	EXPECT_EQ(0, zc_query(channel, &query));
+	EXPECT_EQ(0, query.out_sessions);
+	EXPECT_EQ(ZCDMA_CHANNEL_FREE, query.out_state);
 	fd = zc_session("softdma", 0);
 	EXPECT_LE(0, fd);
 	close(fd);
